@@ -1,0 +1,62 @@
+//! What is done with an event.
+//!
+//! [`Action`] is the contract; each action has a file of its own, with its configuration and its
+//! errors. [`build`] is the one place that knows their names.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::Envelope;
+
+/// Something that is done with each event that passed a recipe's filters.
+///
+/// One instance serves every lane of a pipeline, so `act` is called from several tasks at once: as
+/// many as `concurrency` allows, and never twice at once for two events of one ordering unit (a
+/// partition, or an entity with `ordering: key`).
+///
+/// **At least once.** An event may come again: after a failure within `retry_count`, after a crash
+/// or a rebalance before its offset was committed. An action that must not happen twice has to
+/// recognise the event by `meta.kafka` (topic, partition, offset).
+///
+/// **Cancellation.** The future may be dropped at any await point (deadline, second signal); the
+/// attempt then counts as failed and may be made again.
+#[async_trait]
+pub trait Action: Send + Sync + 'static {
+    /// Acts on one event. `Ok` means that whatever had to last has been stored: the event's offset
+    /// may be committed at once and the event never come again.
+    ///
+    /// # Errors
+    /// [`ActionError::Retryable`] if another attempt at the same event makes sense,
+    /// [`ActionError::Permanent`] if it does not: the event then goes to the dead letters at once.
+    async fn act(&self, event: &Envelope) -> Result<(), ActionError>;
+
+    /// Called once, after the last `act` has returned and before the process ends, also after a
+    /// failure. Flushes and closes what the action holds.
+    ///
+    /// # Errors
+    /// What could not be flushed. It is logged; the events concerned were acknowledged before.
+    async fn close(&self) -> Result<(), ActionError> {
+        Ok(())
+    }
+}
+
+/// Why an attempt at an event failed, and whether another one makes sense.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// Another attempt may succeed: a time-out, a connection that broke, a service that is busy.
+    #[error("{message}")]
+    Retryable {
+        /// What went wrong, without secrets.
+        message: String,
+        /// How long the other side asked to wait, if it said so; the longer of this and the
+        /// pipeline's own backoff counts.
+        retry_after: Option<Duration>,
+    },
+    /// No attempt will succeed: the event itself is what the other side refuses.
+    #[error("{message}")]
+    Permanent {
+        /// What went wrong, without secrets.
+        message: String,
+    },
+}

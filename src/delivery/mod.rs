@@ -1,0 +1,7 @@
+//! Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.
+
+mod config;
+mod settings;
+
+pub use config::{OptionsConfig, Ordering};
+pub use settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};

@@ -1,0 +1,60 @@
+//! A pipeline's delivery options with every default resolved and checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::config::Ordering;
+
+/// What delivery is built from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliverySettings {
+    /// How often an event is tried again, and after which waits.
+    pub retry: RetrySettings,
+    /// What happens to an event that could not be processed.
+    pub failure_mode: FailureMode,
+    /// Directory of the dead-letter files; the pipeline's own directory is below it.
+    pub failed_events_dir: PathBuf,
+    /// Which events wait for each other.
+    pub ordering: Ordering,
+    /// How many actions may run at once; `None` is one per partition (`ordering: partition` only).
+    pub concurrency: Option<usize>,
+    /// When offsets are committed.
+    pub commit: CommitMode,
+    /// Per partition: how many events may have been handed on and not yet committed.
+    pub max_uncommitted: usize,
+    /// Per pipeline: how many bytes of records may be held.
+    pub max_in_flight_bytes: usize,
+    /// How long a stop or a revocation waits for running actions.
+    pub drain_timeout: Duration,
+}
+
+/// How often an event is tried again, and after which waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetrySettings {
+    /// Retries after the first attempt.
+    pub count: u32,
+    /// The wait before the first retry; it doubles with each further one, up to 60 s.
+    pub backoff: Duration,
+}
+
+/// What happens to an event that could not be processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailureMode {
+    /// Store its dead letter and go on.
+    #[default]
+    Continue,
+    /// Record it and stop the pipeline without committing the event.
+    Throw,
+}
+
+/// When offsets are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitMode {
+    /// As soon as something is finished; what finishes while a commit is under way rides on the next.
+    #[default]
+    Group,
+    /// Before the next event of the partition reaches the action.
+    PerEvent,
+    /// Once per interval.
+    Interval(Duration),
+}

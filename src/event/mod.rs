@@ -1,0 +1,21 @@
+//! What flows through a pipeline.
+//!
+//! A [`Record`] is what Kafka handed over: a [`Position`] and bytes. An [`Envelope`] is the event
+//! read from it, as an action sees it. [`ScannedFields`] are the few fields that can be read off the
+//! bytes without decoding them.
+
+mod change_log;
+mod envelope;
+mod outcome;
+mod position;
+mod record;
+mod route;
+mod scanned;
+
+pub use change_log::ChangeLog;
+pub use envelope::{Envelope, Event, EventType, Field};
+pub use outcome::{DropReason, Outcome, Stage};
+pub use position::{Position, TopicPartition, offset_after};
+pub use record::{Header, Record};
+pub use route::Route;
+pub use scanned::{FieldSet, Scanned, ScannedFields};

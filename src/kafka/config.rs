@@ -1,0 +1,83 @@
+//! What a recipe says about its Kafka source: `source.config`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::avro::RegistryConfig;
+
+/// `source.config` of a recipe of type `kafka`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaSourceConfig {
+    /// How Kafka and the schema registry are reached.
+    pub connection: ConnectionConfig,
+    /// Which topics are read; a given map replaces the default as a whole, an empty one does not.
+    pub topic_routes: TopicRoutes,
+    /// `true`: commit every `async_commit_interval` milliseconds instead of as soon as possible.
+    pub async_commit_enabled: bool,
+    /// Milliseconds between commits when `async_commit_enabled` is true (default 10000).
+    pub async_commit_interval: Option<u64>,
+    /// Attempts at one commit before it is left to the next one (default 5).
+    pub commit_retry_count: Option<u32>,
+    /// The longest wait between two attempts at a commit, in seconds (default 10.0).
+    pub commit_retry_backoff: Option<f64>,
+    /// `false` turns the projection scan off: every record is decoded in full (for diagnosis).
+    #[serde(alias = "enable_pre_deserialization_filter")]
+    pub enable_mcl_pre_deserialization_filter: Option<bool>,
+    /// Where a group without a committed offset begins: `earliest`, `latest`, or a time (RFC 3339,
+    /// or milliseconds since the Unix epoch).
+    pub start_position: Option<String>,
+}
+
+/// `source.config.connection`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionConfig {
+    /// Kafka's brokers, `host:port` separated by commas.
+    pub bootstrap: Option<String>,
+    /// The schema registry's URL, with any path prefix; several separated by commas.
+    pub schema_registry_url: Option<String>,
+    /// Further settings of the registry client, with Confluent's names.
+    pub schema_registry_config: RegistryConfig,
+    /// Time-out of a request to Kafka, in seconds (default 60).
+    pub client_timeout_seconds: Option<f64>,
+    /// Any property of librdkafka; an empty value is ignored.
+    pub consumer_config: BTreeMap<String, PropertyValue>,
+}
+
+/// The value of a client property: YAML may write it as text, number or boolean.
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PropertyValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A fraction.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// Nothing: as if the property were not there.
+    Null,
+}
+
+/// A property may hold a password, so its value is never shown.
+impl std::fmt::Debug for PropertyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// `source.config.topic_routes`: topic names by what they carry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TopicRoutes {
+    /// The versioned change log (default `MetadataChangeLog_Versioned_v1`).
+    pub mcl: Option<String>,
+    /// The timeseries change log (default `MetadataChangeLog_Timeseries_v1`).
+    pub mcl_timeseries: Option<String>,
+    /// Platform events (default `PlatformEvent_v1`).
+    pub pe: Option<String>,
+}

@@ -1,0 +1,40 @@
+//! A pipeline's Kafka source with every default, environment variable and recipe key resolved.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::event::Route;
+
+/// What the consumer of one pipeline is built from.
+///
+/// Holds secrets in `properties`, so it has no `Debug`.
+#[derive(Clone, PartialEq)]
+pub struct ConsumerSettings {
+    /// The consumer group.
+    pub group_id: String,
+    /// librdkafka's properties as the user gave them, `bootstrap.servers` and `group.id` included,
+    /// without those that this program owns (`enable.auto.commit`, `enable.auto.offset.store`,
+    /// `auto.offset.reset`).
+    pub properties: BTreeMap<String, String>,
+    /// The topics to read and what each carries.
+    pub topics: Vec<(String, Route)>,
+    /// Where a partition begins for which the group has committed nothing.
+    pub start: StartPosition,
+    /// Time-out of one request to Kafka.
+    pub request_timeout: Duration,
+    /// Attempts at one commit before it is left to the next one.
+    pub commit_attempts: u32,
+    /// The longest wait between two attempts at a commit.
+    pub commit_backoff_cap: Duration,
+}
+
+/// Where a partition begins for which the group has committed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartPosition {
+    /// At the first record that the log still holds.
+    Earliest,
+    /// Behind the last record.
+    Latest,
+    /// At the first record not older than this, in milliseconds since the Unix epoch.
+    Timestamp(i64),
+}

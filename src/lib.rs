@@ -1,0 +1,47 @@
+//! datahub-relay: consumes DataHub's change streams from Kafka, decodes them through a schema
+//! registry, filters them, hands them to an action, and commits what has been acknowledged.
+//!
+//! The modules stand in the order in which an event meets them. Data flows one way; an event's
+//! *outcome* flows back to the partition it came from:
+//!
+//! ```text
+//! Kafka ── kafka ──▶ avro ──▶ filter ──▶ action
+//!            ▲         │         │          │
+//!            │         └─────────┴──────────┴──▶ delivery (outcome, watermark)
+//!            └───────────────── commit ◀──────────────┘
+//! ```
+//!
+//! `event` and `telemetry` stand on the ground and know nobody. The stages know `event`, and never
+//! each other's insides. `recipe` gathers what the stages let a user configure, `pipeline` turns
+//! that into running components, and `cli` is what a person calls.
+
+/// The process's environment variables, read once.
+pub mod environment;
+/// What flows: a record as it came from Kafka, and the event that was read from it.
+pub mod event;
+/// What can be seen from outside: metric names, logs, health, and the HTTP endpoint.
+pub mod telemetry;
+
+/// What is done with an event: the `Action` trait and the actions that come with the program.
+pub mod action;
+/// Bytes to events: wire header, schema registry client, projection scan, full decode.
+pub mod avro;
+/// Where an event goes that could not be processed, so that nothing is lost.
+pub mod dead_letter;
+/// Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.
+pub mod delivery;
+/// Predicates, compiled once from the recipe; some are decided on a scan of the bytes alone.
+pub mod filter;
+/// Records from Kafka: client configuration, the polling thread, rebalances, commits.
+pub mod kafka;
+
+/// The command line: one file per command.
+pub mod cli;
+/// Broker and registry inside this process, for the quickstart and for tests.
+pub mod embedded;
+/// One recipe, running: the only place that turns configuration into components.
+pub mod pipeline;
+/// What a user writes: a YAML file that names source, filters, action and options.
+pub mod recipe;
+/// What the process as a whole is told: monitoring, logging.
+pub mod settings;

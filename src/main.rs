@@ -1,0 +1,4 @@
+//! The `datahub-relay` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the process as a whole is told.
