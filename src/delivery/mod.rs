@@ -1,7 +1,15 @@
 //! Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.
 
+mod budget;
 mod config;
+mod epoch;
+mod lane;
 mod settings;
+mod tracker;
 
+pub use budget::Budget;
 pub use config::{OptionsConfig, Ordering};
+pub use epoch::PartitionEpoch;
+pub use lane::{Delivery, LaneEntrance, Lanes, Processed, Processor};
 pub use settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};
+pub use tracker::Tracker;

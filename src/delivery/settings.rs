@@ -28,6 +28,11 @@ pub struct DeliverySettings {
     pub drain_timeout: Duration,
 }
 
+impl DeliverySettings {
+    /// How many actions may run at once with `key` and `unordered` where the recipe is silent.
+    pub const DEFAULT_CONCURRENCY: usize = 16;
+}
+
 /// How often an event is tried again, and after which waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrySettings {

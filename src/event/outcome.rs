@@ -30,6 +30,24 @@ pub enum DropReason {
     UnknownPlatformEvent,
 }
 
+impl DropReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Every reason, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::Scan, Self::Filter, Self::Tombstone, Self::UnknownPlatformEvent];
+
+    /// The name that metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Filter => "filter",
+            Self::Tombstone => "tombstone",
+            Self::UnknownPlatformEvent => "unknown_platform_event",
+        }
+    }
+}
+
 /// The stage at which an event failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {

@@ -1,9 +1,27 @@
 //! Records from Kafka.
 //!
-//! One operating-system thread polls for as long as its pipeline lives, and another one commits.
+//! One operating-system thread polls for as long as its pipeline lives ([`consume`]), and another one
+//! commits. What the two and the lanes share is one [`PartitionEpoch`](crate::delivery::PartitionEpoch)
+//! per assigned partition.
 
+mod client;
+mod commit_error;
+mod committer;
 mod config;
+mod consumer;
+mod context;
+mod rebalance;
+mod reports;
+mod screen;
 mod settings;
+mod shutdown;
+mod slots;
+mod start;
 
+pub use committer::CommitBell;
 pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, TopicRoutes};
+pub use consumer::{ConsumerError, ConsumerParts, consume};
+pub use reports::Reports;
+pub use screen::{Screen, Screening};
 pub use settings::{ConsumerSettings, StartPosition};
+pub use start::StartError;

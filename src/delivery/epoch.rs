@@ -1,0 +1,273 @@
+//! One assignment of one partition: what the polling thread, the lanes and the committer share.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::tracker::Tracker;
+use crate::event::{TopicPartition, offset_after};
+
+/// Numbers the epochs of this process. An identity, not a state: nobody reads it back.
+static NEXT_EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// One assignment of one partition to this process.
+///
+/// librdkafka lets a commit succeed for a partition that another member owns by now. So every
+/// acknowledgement is keyed by the assignment it belongs to: each assignment gets a fresh
+/// `PartitionEpoch`, and what finishes under an old one changes nothing any more.
+#[derive(Debug)]
+pub struct PartitionEpoch {
+    source: TopicPartition,
+    number: u64,
+    phase: AtomicU8,
+    /// Behind the last record received. Written by the polling thread alone, once per record.
+    received: AtomicI64,
+    tracker: Mutex<Tracker>,
+    /// What the group has committed for this partition, as far as this process knows.
+    committed: watch::Sender<Option<i64>>,
+    /// Cancelled when the partition is being given up: nothing new starts, retries stop waiting.
+    draining: CancellationToken,
+    /// Cancelled when the partition is given up: running attempts are dropped.
+    closed: CancellationToken,
+}
+
+/// How an assignment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// The partition is ours.
+    Live = 0,
+    /// It is being given up: running events are finished, then committed a last time.
+    Draining = 1,
+    /// It is not ours any more: nothing of it is started, finished or committed.
+    Closed = 2,
+}
+
+impl PartitionEpoch {
+    /// A fresh assignment that begins at `start`. `committed` is what the group has committed, if
+    /// anything: where it is `None`, the committer owes a commit of `start` and
+    /// [`PartitionEpoch::anchored`] waits for it.
+    pub fn new(source: TopicPartition, start: i64, committed: Option<i64>) -> Self {
+        Self {
+            source,
+            number: NEXT_EPOCH.fetch_add(1, Ordering::Relaxed),
+            phase: AtomicU8::new(Phase::Live as u8),
+            received: AtomicI64::new(start),
+            tracker: Mutex::new(Tracker::default()),
+            committed: watch::Sender::new(committed),
+            draining: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// The partition.
+    pub fn source(&self) -> &TopicPartition {
+        &self.source
+    }
+
+    /// The number of this assignment, unique in this process.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the partition is ours and not being given up.
+    pub fn is_live(&self) -> bool {
+        self.phase() == Phase::Live as u8
+    }
+
+    /// Whether progress of this assignment may still be committed.
+    pub fn may_commit(&self) -> bool {
+        self.phase() < Phase::Closed as u8
+    }
+
+    /// Called by the polling thread for every record: everything up to `offset` has been received.
+    /// A record that is handed on must be given to [`PartitionEpoch::hand`] before.
+    pub fn received(&self, offset: i64) {
+        // Release: whoever reads this offset also sees the entries of all events below it.
+        self.received.store(offset_after(offset), Ordering::Release);
+    }
+
+    /// The offset of the next record that is expected.
+    pub fn next_offset(&self) -> i64 {
+        self.received.load(Ordering::Acquire)
+    }
+
+    /// An event is about to be handed to a lane. Returns how many are handed on and not yet committed.
+    pub fn hand(&self, offset: i64) -> usize {
+        let mut tracker = self.tracker();
+        tracker.hand(offset);
+        tracker.uncommitted()
+    }
+
+    /// A lane asks to begin with an event. While the partition is being given up only events below
+    /// the highest started one may begin, and once it is given up none; the lane then abandons it.
+    pub fn try_start(&self, offset: i64) -> bool {
+        let mut tracker = self.tracker();
+        // Read under the lock: `drain` takes it too, so none slips in behind a drain that saw nothing.
+        let phase = self.phase();
+        let allowed = phase == Phase::Live as u8
+            || (phase == Phase::Draining as u8 && tracker.may_start_while_draining(offset));
+        allowed && tracker.start(offset)
+    }
+
+    /// An event is finished. `false` if this assignment is over: nothing was acknowledged.
+    pub fn finish(&self, offset: i64) -> bool {
+        let mut tracker = self.tracker();
+        self.phase() < Phase::Closed as u8 && tracker.finish(offset)
+    }
+
+    /// An event is put down unfinished; it comes again after the next assignment.
+    pub fn abandon(&self, offset: i64) {
+        self.tracker().abandon(offset);
+    }
+
+    /// The offset that the group should commit, if it differs from what is committed and this
+    /// assignment may still commit.
+    pub fn uncommitted_watermark(&self) -> Option<i64> {
+        // Before the tracker is locked: entries of everything below this offset are in it by then.
+        let received = self.next_offset();
+        let watermark = self.tracker().watermark(received);
+        (self.may_commit() && *self.committed.borrow() != Some(watermark)).then_some(watermark)
+    }
+
+    /// Kafka confirmed a commit of this partition at `offset`.
+    pub fn committed(&self, offset: i64) {
+        self.tracker().committed(offset);
+        self.committed.send_replace(Some(offset));
+    }
+
+    /// What the group has committed, as far as this process knows.
+    pub fn committed_offset(&self) -> Option<i64> {
+        *self.committed.borrow()
+    }
+
+    /// Waits until the group has a committed offset for this partition, so that a crash after the
+    /// first event cannot make a fresh group begin behind it. `false` if the partition was given up.
+    pub async fn anchored(&self) -> bool {
+        self.committed_offset().is_some() || self.committed_from(i64::MIN).await
+    }
+
+    /// Waits until `offset` or more is committed. `false` if the partition was given up before.
+    pub async fn committed_from(&self, offset: i64) -> bool {
+        let mut committed = self.committed.subscribe();
+        tokio::select! {
+            biased;
+            reached = committed.wait_for(|committed| committed.is_some_and(|committed| committed >= offset)) => reached.is_ok(),
+            () = self.closed.cancelled() => false,
+        }
+    }
+
+    /// How many events were handed on and are not yet committed.
+    pub fn uncommitted(&self) -> usize {
+        self.tracker().uncommitted()
+    }
+
+    /// Whether everything that was handed on is finished.
+    pub fn is_idle(&self) -> bool {
+        let received = self.next_offset();
+        self.tracker().watermark(received) == received
+    }
+
+    /// The partition is being given up: from now on only events below the highest started begin.
+    pub fn drain(&self) {
+        let _tracker = self.tracker();
+        self.phase.fetch_max(Phase::Draining as u8, Ordering::AcqRel);
+        self.draining.cancel();
+    }
+
+    /// Whether a drain has nothing left to wait for.
+    pub fn is_drained(&self) -> bool {
+        self.tracker().is_drained()
+    }
+
+    /// The partition is given up: nothing of it is started, finished or committed any more.
+    pub fn close(&self) {
+        let _tracker = self.tracker();
+        self.phase.fetch_max(Phase::Closed as u8, Ordering::AcqRel);
+        self.draining.cancel();
+        self.closed.cancel();
+    }
+
+    /// Cancelled once the partition is being given up.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Cancelled once the partition is given up.
+    pub fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Acquire)
+    }
+
+    /// The tracker holds no invariant that a panic of another thread could leave broken half-way:
+    /// each of its methods is complete before it returns.
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch() -> PartitionEpoch {
+        PartitionEpoch::new(TopicPartition { topic: "t".into(), partition: 0 }, 0, Some(0))
+    }
+
+    fn hand(epoch: &PartitionEpoch, offsets: std::ops::Range<i64>) {
+        for offset in offsets {
+            epoch.hand(offset);
+            epoch.received(offset);
+        }
+    }
+
+    #[test]
+    fn what_finishes_after_the_partition_was_given_up_is_not_committed() {
+        let epoch = epoch();
+        hand(&epoch, 0..1);
+        assert!(epoch.try_start(0));
+        epoch.close();
+        assert!(!epoch.finish(0));
+        assert_eq!(epoch.uncommitted_watermark(), None);
+    }
+
+    #[test]
+    fn nothing_above_the_highest_started_event_begins_during_a_drain() {
+        let epoch = epoch();
+        hand(&epoch, 0..4);
+        assert!(epoch.try_start(2));
+        epoch.drain();
+        assert!(!epoch.try_start(3));
+        assert!(epoch.try_start(0));
+        assert!(!epoch.is_drained());
+    }
+
+    #[test]
+    fn a_fresh_group_owes_a_commit_of_its_starting_position() {
+        let epoch = PartitionEpoch::new(TopicPartition { topic: "t".into(), partition: 0 }, 40, None);
+        assert_eq!(epoch.uncommitted_watermark(), Some(40));
+        epoch.committed(40);
+        assert_eq!(epoch.uncommitted_watermark(), None);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_a_fresh_group_waits_until_its_starting_position_is_committed() {
+        let epoch = std::sync::Arc::new(PartitionEpoch::new(
+            TopicPartition { topic: "t".into(), partition: 0 },
+            40,
+            None,
+        ));
+        let waiter = tokio::spawn({
+            let epoch = std::sync::Arc::clone(&epoch);
+            async move { epoch.anchored().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        epoch.committed(40);
+        assert!(waiter.await.unwrap());
+    }
+}

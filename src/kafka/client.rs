@@ -1,0 +1,112 @@
+//! librdkafka's configuration: our defaults, what the user set, and what this program owns.
+
+use rdkafka::ClientConfig;
+
+use super::settings::ConsumerSettings;
+
+/// Our defaults where they differ from librdkafka's; the user's own settings win over them.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "datahub-relay"),
+    // A consumer that is slower than the broker falls to a tenth of its speed with the default of
+    // 1000 ms: a queue that is full once is not asked again for a second.
+    ("fetch.queue.backoff.ms", "5"),
+    // As fast as the default of 64 MiB at half the resident memory.
+    ("queued.max.messages.kbytes", "16384"),
+    // A flipped bit must be an error, not a different event.
+    ("check.crcs", "true"),
+    // A failed connection is reported by the error callback; librdkafka's own line adds nothing.
+    ("log.connection.close", "false"),
+    // Partitions that were added to a topic are found within this time.
+    ("topic.metadata.refresh.interval.ms", "60000"),
+    // Lag, broker states and the watchdog's figures.
+    ("statistics.interval.ms", "5000"),
+];
+
+/// The assignor: members keep what they keep through a rebalance. With `group.protocol=consumer`
+/// assignment is the broker's and librdkafka refuses the property.
+const ASSIGNOR: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
+
+/// What this program owns; nothing in a recipe changes it.
+const OWNED: &[(&str, &str)] = &[
+    // Only the committer commits, and only what is finished. With these two off librdkafka stores
+    // and commits nothing by itself, also not while it closes.
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    // The start policy is ours, so that a position outside the log is noticed, reported, and only
+    // then moved: with any other value librdkafka would move it silently.
+    ("auto.offset.reset", "error"),
+    ("enable.partition.eof", "false"),
+];
+
+/// The configuration of a pipeline's consumer.
+pub(super) fn consumer_config(settings: &ConsumerSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in DEFAULTS {
+        config.set(*key, *value);
+    }
+    let broker_side =
+        settings.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    if !broker_side {
+        config.set(ASSIGNOR.0, ASSIGNOR.1);
+    }
+    config.set("socket.timeout.ms", settings.request_timeout.as_millis().to_string());
+    for (key, value) in &settings.properties {
+        config.set(key, value);
+    }
+    config.set("group.id", &settings.group_id);
+    for (key, value) in OWNED {
+        config.set(*key, *value);
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::settings::StartPosition;
+    use super::*;
+
+    fn settings(properties: &[(&str, &str)]) -> ConsumerSettings {
+        ConsumerSettings {
+            group_id: "g".to_owned(),
+            properties: properties
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>(),
+            topics: Vec::new(),
+            start: StartPosition::Latest,
+            request_timeout: Duration::from_secs(60),
+            commit_attempts: 5,
+            commit_backoff_cap: Duration::from_secs(10),
+        }
+    }
+
+    #[test]
+    fn a_user_cannot_turn_automatic_commits_on() {
+        let config = consumer_config(&settings(&[
+            ("enable.auto.commit", "true"),
+            ("enable.auto.offset.store", "true"),
+            ("auto.offset.reset", "latest"),
+        ]));
+        assert_eq!(config.get("enable.auto.commit"), Some("false"));
+        assert_eq!(config.get("enable.auto.offset.store"), Some("false"));
+        assert_eq!(config.get("auto.offset.reset"), Some("error"));
+    }
+
+    #[test]
+    fn a_users_setting_wins_over_our_default() {
+        let config = consumer_config(&settings(&[("fetch.queue.backoff.ms", "20")]));
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("20"));
+    }
+
+    #[test]
+    fn the_broker_side_protocol_gets_no_assignor() {
+        let classic = consumer_config(&settings(&[]));
+        assert_eq!(classic.get("partition.assignment.strategy"), Some("cooperative-sticky"));
+        let broker_side = consumer_config(&settings(&[("group.protocol", "consumer")]));
+        assert_eq!(broker_side.get("partition.assignment.strategy"), None);
+        assert!(broker_side.create_native_config().is_ok());
+    }
+}

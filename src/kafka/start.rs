@@ -1,0 +1,296 @@
+//! Where an assigned partition begins: at what the group committed, or where the start policy says.
+//!
+//! Every position is resolved to a number before it is used, so that it can be committed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::{RelayConsumer, partition_list};
+use super::settings::StartPosition;
+use crate::event::TopicPartition;
+
+/// Begins the metadata of every commit of this program. Behind it stands how many partitions the
+/// topic had at the group's first commit; see [`decide`].
+const METADATA_PREFIX: &str = "datahub-relay partitions=";
+
+/// How long failing look-ups are tried again. Below the default `max.poll.interval.ms` (300 s), since
+/// the polling thread does not poll meanwhile.
+const LOOK_UPS_AT_MOST: Duration = Duration::from_secs(240);
+
+/// The time-out of one look-up.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where one partition begins.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    /// The partition.
+    pub(super) source: TopicPartition,
+    /// The offset of the first record to read.
+    pub(super) offset: i64,
+    /// What the group has committed, if anything.
+    pub(super) committed: Option<i64>,
+    /// What every commit of this partition carries.
+    pub(super) metadata: Arc<str>,
+}
+
+/// Why a starting position could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Kafka gave no answer that could be used.
+    #[error(
+        "cannot look up where to begin in {what}: {source}; see whether the brokers are reachable and the group may read its offsets"
+    )]
+    LookUp {
+        /// What was asked for.
+        what: String,
+        /// Kafka's answer.
+        source: KafkaError,
+    },
+    /// The pipeline was told to stop meanwhile.
+    #[error("stopped while looking up where to begin")]
+    Stopped,
+}
+
+/// Where a partition without a committed offset begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// At what the group has committed.
+    Committed(i64),
+    /// At the first record, since the partition was added while the group was reading the topic.
+    Added,
+    /// Where the start policy says.
+    Policy,
+}
+
+/// Decides where a partition begins.
+///
+/// A partition that was added to a topic that the group already reads begins at its first record;
+/// one that merely has no offset yet in a young group does not. They are told apart by the number of
+/// partitions that the topic had at the group's first commit, which every commit carries unchanged.
+/// Where the group's commits carry none (they were another program's) the start policy applies.
+fn decide(partition: i32, committed: Option<i64>, first_partition_count: Option<i32>) -> Beginning {
+    match (committed, first_partition_count) {
+        (Some(offset), _) => Beginning::Committed(offset),
+        (None, Some(count)) if partition >= count => Beginning::Added,
+        (None, _) => Beginning::Policy,
+    }
+}
+
+/// Looks up where each of `partitions` begins. Runs on the polling thread, between two polls.
+///
+/// # Errors
+/// [`StartError::LookUp`] if Kafka refuses, or gives no usable answer for [`LOOK_UPS_AT_MOST`]: a failed
+/// look-up is never read as "no offset", which would skip or repeat a whole topic.
+pub(super) fn look_up(
+    consumer: &RelayConsumer,
+    partitions: &[TopicPartition],
+    policy: StartPosition,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Vec<Start>, StartError> {
+    let look_ups = LookUps { consumer, stopped, deadline: Instant::now() + LOOK_UPS_AT_MOST };
+    let committed = look_ups.committed(partitions)?;
+    let mut counts: HashMap<Arc<str>, (Option<i32>, i32)> = HashMap::new();
+    for source in partitions {
+        if !counts.contains_key(&source.topic) {
+            counts.insert(Arc::clone(&source.topic), look_ups.partition_counts(&source.topic, &committed)?);
+        }
+    }
+    let mut open = Vec::new();
+    let mut starts = Vec::with_capacity(partitions.len());
+    for source in partitions {
+        let (first_count, count_now) = counts.get(&source.topic).copied().unwrap_or((None, 0));
+        let mut start = Start {
+            source: source.clone(),
+            offset: 0,
+            committed: committed.get(source).and_then(|found| found.offset),
+            metadata: format!("{METADATA_PREFIX}{}", first_count.unwrap_or(count_now)).into(),
+        };
+        match decide(source.partition, start.committed, first_count) {
+            Beginning::Committed(offset) => start.offset = offset,
+            Beginning::Added => start.offset = look_ups.watermarks(source)?.0,
+            Beginning::Policy => open.push(starts.len()),
+        }
+        starts.push(start);
+    }
+    let sources: Vec<TopicPartition> = open.iter().map(|index| starts[*index].source.clone()).collect();
+    for (index, offset) in open.into_iter().zip(look_ups.by_policy(&sources, policy)?) {
+        starts[index].offset = offset;
+    }
+    Ok(starts)
+}
+
+/// What a group has committed for one partition.
+struct Committed {
+    offset: Option<i64>,
+    first_partition_count: Option<i32>,
+}
+
+/// Look-ups at the brokers, each tried again until it succeeds, is refused, or time is up.
+struct LookUps<'a> {
+    consumer: &'a RelayConsumer,
+    stopped: &'a dyn Fn() -> bool,
+    deadline: Instant,
+}
+
+impl LookUps<'_> {
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Committed>, StartError> {
+        self.retry("the group's committed offsets", || {
+            let list = self.consumer.committed_offsets(partition_list(partitions), LOOK_UP_TIMEOUT)?;
+            check_elements(&list)?;
+            Ok(list
+                .elements()
+                .iter()
+                .map(|element| {
+                    let source =
+                        TopicPartition { topic: element.topic().into(), partition: element.partition() };
+                    let offset = match element.offset() {
+                        Offset::Offset(offset) => Some(offset),
+                        _ => None,
+                    };
+                    let count = element.metadata().strip_prefix(METADATA_PREFIX);
+                    (source, Committed { offset, first_partition_count: count.and_then(|n| n.parse().ok()) })
+                })
+                .collect())
+        })
+    }
+
+    /// How many partitions the topic had at the group's first commit, where its commits say so, and
+    /// how many it has now.
+    fn partition_counts(
+        &self,
+        topic: &Arc<str>,
+        assigned: &BTreeMap<TopicPartition, Committed>,
+    ) -> Result<(Option<i32>, i32), StartError> {
+        let of_topic = |found: &BTreeMap<TopicPartition, Committed>| {
+            found
+                .iter()
+                .filter(|(source, _)| source.topic == *topic)
+                .filter_map(|(_, found)| found.first_partition_count)
+                .min()
+        };
+        if let Some(count) = of_topic(assigned) {
+            return Ok((Some(count), count));
+        }
+        let now = self.retry("the topic's metadata", || {
+            let metadata = self.consumer.fetch_metadata(Some(topic), LOOK_UP_TIMEOUT)?;
+            let count = metadata.topics().iter().find(|found| found.name() == &**topic);
+            let count = count.map_or(0, |found| found.partitions().len());
+            Ok(i32::try_from(count).unwrap_or(i32::MAX))
+        })?;
+        // Other members may hold the partitions whose commits say it.
+        let all: Vec<TopicPartition> =
+            (0..now).map(|partition| TopicPartition { topic: Arc::clone(topic), partition }).collect();
+        Ok((of_topic(&self.committed(&all)?), now))
+    }
+
+    fn watermarks(&self, source: &TopicPartition) -> Result<(i64, i64), StartError> {
+        self.retry(&format!("the watermarks of {source}"), || {
+            self.consumer.fetch_watermarks(&source.topic, source.partition, LOOK_UP_TIMEOUT)
+        })
+    }
+
+    /// The offsets at which the start policy begins, in the order of `partitions`.
+    fn by_policy(
+        &self,
+        partitions: &[TopicPartition],
+        policy: StartPosition,
+    ) -> Result<Vec<i64>, StartError> {
+        match policy {
+            StartPosition::Earliest => {
+                partitions.iter().map(|source| Ok(self.watermarks(source)?.0)).collect()
+            }
+            StartPosition::Latest => partitions.iter().map(|source| Ok(self.watermarks(source)?.1)).collect(),
+            StartPosition::Timestamp(_) if partitions.is_empty() => Ok(Vec::new()),
+            StartPosition::Timestamp(timestamp_ms) => self.by_time(partitions, timestamp_ms),
+        }
+    }
+
+    fn by_time(&self, partitions: &[TopicPartition], timestamp_ms: i64) -> Result<Vec<i64>, StartError> {
+        let found = self.retry("the offsets for the start time", || {
+            let mut times = partition_list(partitions);
+            times.set_all_offsets(Offset::Offset(timestamp_ms))?;
+            let found = self.consumer.offsets_for_times(times, LOOK_UP_TIMEOUT)?;
+            check_elements(&found)?;
+            Ok(found.to_topic_map())
+        })?;
+        partitions
+            .iter()
+            .map(|source| match found.get(&(source.topic.to_string(), source.partition)) {
+                Some(Offset::Offset(offset)) => Ok(*offset),
+                // No record is that young: the end, as a number, so that it can be committed.
+                _ => Ok(self.watermarks(source)?.1),
+            })
+            .collect()
+    }
+
+    fn retry<T>(&self, what: &str, ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, StartError> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let source = match ask() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if (self.stopped)() {
+                return Err(StartError::Stopped);
+            }
+            if is_refusal(&source) || Instant::now() >= self.deadline {
+                return Err(StartError::LookUp { what: what.to_owned(), source });
+            }
+            tracing::warn!(%source, "cannot look up {what}, trying again");
+            std::thread::sleep(wait);
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+/// A look-up that fails says `Ok` as a whole and carries its errors per element, with an offset that
+/// looks like "none".
+fn check_elements(list: &TopicPartitionList) -> Result<(), KafkaError> {
+    list.elements().iter().try_for_each(|element| element.error())
+}
+
+fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::Fatal
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_committed_offset_wins_over_everything() {
+        assert_eq!(decide(7, Some(42), Some(4)), Beginning::Committed(42));
+        assert_eq!(decide(7, Some(42), None), Beginning::Committed(42));
+    }
+
+    #[test]
+    fn a_partition_that_was_added_begins_at_its_first_record() {
+        assert_eq!(decide(4, None, Some(4)), Beginning::Added);
+    }
+
+    #[test]
+    fn a_partition_without_an_offset_in_a_young_group_follows_the_policy() {
+        assert_eq!(decide(3, None, Some(4)), Beginning::Policy);
+    }
+
+    #[test]
+    fn commits_of_another_program_say_nothing_about_added_partitions() {
+        assert_eq!(decide(9, None, None), Beginning::Policy);
+    }
+}
