@@ -17,6 +17,8 @@ mod settings;
 mod shutdown;
 mod slots;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use committer::CommitBell;
 pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, TopicRoutes};

@@ -87,7 +87,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
 /// Waits for the lanes: their epochs are closed, so each is at its last await point.
 fn wait_for_lanes(runtime: &Handle, lanes: tokio_util::task::TaskTracker) {
-    let waited = runtime.block_on(tokio::time::timeout(GOODBYE, lanes.wait()));
+    let waited = runtime.block_on(async { tokio::time::timeout(GOODBYE, lanes.wait()).await });
     if waited.is_err() {
         tracing::warn!("an action does not let itself be cancelled and is left behind");
     }
