@@ -110,8 +110,11 @@ impl Broker {
         Self { cluster, producer }
     }
 
-    fn produce(&self, partition: i32, value: &str) {
-        self.producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(value)).unwrap();
+    fn produce<'v>(&self, partition: i32, values: impl IntoIterator<Item = &'v str>) {
+        for value in values {
+            let record = BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(value);
+            self.producer.send(record).unwrap();
+        }
         self.producer.flush(PATIENCE).unwrap();
     }
 
@@ -212,8 +215,8 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 #[test]
 fn what_is_handed_over_is_processed_in_order_and_all_of_it_is_committed() {
     let broker = Broker::new();
-    for number in 0..30 {
-        broker.produce(number % PARTITIONS, if number % 2 == 0 { "e" } else { "d" });
+    for partition in 0..PARTITIONS {
+        broker.produce(partition, ["e", "d"].repeat(5));
     }
     let running = start(&broker, "all", delivery());
     let all = BTreeMap::from([(0, 10), (1, 10), (2, 10)]);
@@ -232,15 +235,11 @@ fn what_is_handed_over_is_processed_in_order_and_all_of_it_is_committed() {
 #[test]
 fn after_a_clean_stop_nothing_comes_again() {
     let broker = Broker::new();
-    for _ in 0..10 {
-        broker.produce(0, "e");
-    }
+    broker.produce(0, ["e"; 10]);
     let first = start(&broker, "resume", delivery());
     wait_until("ten events are processed", || first.seen().len() == 10);
     assert_eq!(first.stop().len(), 10);
-    for _ in 0..5 {
-        broker.produce(0, "e");
-    }
+    broker.produce(0, ["e"; 5]);
     let second = start(&broker, "resume", delivery());
     wait_until("five more are processed", || second.seen().len() >= 5);
     let offsets: Vec<i64> = second.stop().into_iter().map(|(_, offset)| offset).collect();
@@ -250,10 +249,8 @@ fn after_a_clean_stop_nothing_comes_again() {
 #[test]
 fn an_event_that_is_held_holds_the_commit_of_its_partition_and_of_no_other() {
     let broker = Broker::new();
-    for value in ["e", "h", "e", "d"] {
-        broker.produce(0, value);
-    }
-    broker.produce(1, "e");
+    broker.produce(0, ["e", "h", "e", "d"]);
+    broker.produce(1, ["e"]);
     let running = start(&broker, "held", DeliverySettings { ordering: Ordering::Unordered, ..delivery() });
     wait_until("all but the held one are processed", || running.seen().len() == 3);
     wait_until("partition 1 is committed", || broker.committed("held").get(&1) == Some(&1));
@@ -266,9 +263,7 @@ fn an_event_that_is_held_holds_the_commit_of_its_partition_and_of_no_other() {
 #[test]
 fn an_event_that_waits_during_a_stop_is_left_uncommitted_and_comes_again() {
     let broker = Broker::new();
-    for value in ["e", "h", "e"] {
-        broker.produce(0, value);
-    }
+    broker.produce(0, ["e", "h", "e"]);
     let running = start(&broker, "left", delivery());
     wait_until("the first is committed", || broker.committed("left").get(&0) == Some(&1));
     assert_eq!(running.stop(), [(0, 0)]);
@@ -282,10 +277,7 @@ fn an_event_that_waits_during_a_stop_is_left_uncommitted_and_comes_again() {
 #[test]
 fn a_partition_pauses_when_its_budget_is_spent_and_resumes_without_loss_or_repetition() {
     let broker = Broker::new();
-    broker.produce(0, "h");
-    for _ in 0..200 {
-        broker.produce(0, "e");
-    }
+    broker.produce(0, ["h"].into_iter().chain(["e"; 200]));
     let running = start(&broker, "budget", DeliverySettings { max_uncommitted: 20, ..delivery() });
     wait_until("the partition pauses", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
     assert!(running.seen().is_empty(), "the first event is still held");
@@ -299,9 +291,7 @@ fn a_partition_pauses_when_its_budget_is_spent_and_resumes_without_loss_or_repet
 #[test]
 fn a_failed_event_stops_its_lane_and_is_not_committed() {
     let broker = Broker::new();
-    for value in ["e", "f", "e"] {
-        broker.produce(0, value);
-    }
+    broker.produce(0, ["e", "f", "e"]);
     let running = start(&broker, "failed", delivery());
     wait_until("the first is committed", || broker.committed("failed").get(&0) == Some(&1));
     assert_eq!(running.stop(), [(0, 0)]);
@@ -311,9 +301,7 @@ fn a_failed_event_stops_its_lane_and_is_not_committed() {
 #[test]
 fn with_a_commit_per_event_every_event_is_committed_before_the_next() {
     let broker = Broker::new();
-    for value in ["e", "e", "h"] {
-        broker.produce(0, value);
-    }
+    broker.produce(0, ["e", "e", "h"]);
     let running = start(&broker, "each", DeliverySettings { commit: CommitMode::PerEvent, ..delivery() });
     wait_until("the first two are committed", || broker.committed("each").get(&0) == Some(&2));
     assert!(running.counts.commits.load(AtomicOrdering::Relaxed) >= 3, "the start and one per event");
