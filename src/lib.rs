@@ -19,6 +19,9 @@
 pub mod environment;
 /// What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
+/// A file of whole lines, whatever happened to its writer: what the `file` action and the dead
+/// letters are written to.
+pub mod line_file;
 /// What can be seen from outside: metric names, logs, health, and the HTTP endpoint.
 pub mod telemetry;
 

@@ -3,11 +3,23 @@
 //! [`Action`] is the contract; each action has a file of its own, with its configuration and its
 //! errors. [`build`] is the one place that knows their names.
 
+mod build;
+mod config;
+mod file;
+mod hello_world;
+mod noop;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::event::Envelope;
+
+pub use build::{ActionBuildError, ActionContext, build};
+pub use config::ActionConfig;
+pub use file::FileAction;
+pub use hello_world::HelloWorld;
+pub use noop::Noop;
 
 /// Something that is done with each event that passed a recipe's filters.
 ///

@@ -1,10 +1,17 @@
 //! Where an event goes that could not be processed, so that nothing is lost.
 
+mod file_store;
+mod line;
+#[cfg(test)]
+mod tests;
+
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 
 use crate::event::{Envelope, Record, Stage};
+
+pub use file_store::FileStore;
 
 /// Somewhere dead letters are kept.
 #[async_trait]

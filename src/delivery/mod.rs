@@ -4,6 +4,7 @@ mod budget;
 mod config;
 mod epoch;
 mod lane;
+mod retry;
 mod settings;
 mod tracker;
 
@@ -11,5 +12,6 @@ pub use budget::Budget;
 pub use config::{OptionsConfig, Ordering};
 pub use epoch::PartitionEpoch;
 pub use lane::{Delivery, LaneEntrance, Lanes, Processed, Processor};
+pub use retry::{BACKOFF_CAP, RETRY_AFTER_CAP, RetryPolicy};
 pub use settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};
 pub use tracker::Tracker;

@@ -1,0 +1,183 @@
+//! The action that appends each event to a file.
+
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::build::{ActionBuildError, ActionContext};
+use super::{Action, ActionError};
+use crate::event::Envelope;
+use crate::line_file::{Durability, LineFile, LineFileOptions, Rotation};
+
+/// A typical event's JSON fits without growing the buffer.
+const USUAL_LINE_BYTES: usize = 4096;
+
+/// Appends one JSON line per event, `{"event_type", "event", "meta"}`, and only whole lines.
+///
+/// When [`Action::act`] returns, the operating system has the line: it survives the end of this
+/// process, not that of the machine. A line may come again, as any event may.
+#[derive(Debug)]
+pub struct FileAction {
+    path: PathBuf,
+    file: Arc<Mutex<LineFile>>,
+}
+
+impl FileAction {
+    /// Opens the file, with the recipe's `(rotate_bytes, rotate_keep)`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or the rotation makes no sense.
+    pub fn open(
+        path: &Path,
+        rotation: (Option<u64>, Option<u32>),
+        context: ActionContext,
+    ) -> Result<Self, ActionBuildError> {
+        let pipeline = context.pipeline;
+        let rotation = match rotation {
+            (None, None) => None,
+            (None, Some(_)) => return Err(ActionBuildError::KeepWithoutRotation { pipeline }),
+            (Some(bytes), keep) => match NonZeroU64::new(bytes) {
+                Some(after_bytes) => Some(Rotation { after_bytes, keep }),
+                None => return Err(ActionBuildError::RotateAtZero { pipeline }),
+            },
+        };
+        let options = LineFileOptions { durability: Durability::Process, private: false, rotation };
+        match LineFile::open(path, options) {
+            Ok(file) => Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)) }),
+            Err(source) => Err(ActionBuildError::OpenFile { pipeline, path: path.to_owned(), source }),
+        }
+    }
+
+    fn cannot_write(&self, error: &dyn std::fmt::Display) -> ActionError {
+        let message = format!("cannot write to {}: {error}", self.path.display());
+        ActionError::Retryable { message, retry_after: None }
+    }
+}
+
+#[async_trait]
+impl Action for FileAction {
+    async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
+        let mut line = Vec::with_capacity(USUAL_LINE_BYTES);
+        serde_json::to_writer(&mut line, event).map_err(|error| ActionError::Permanent {
+            message: format!("the event cannot be written as JSON: {error}"),
+        })?;
+        line.push(b'\n');
+        // Written here and not on a thread for blocking work: a write into the page cache takes a few
+        // microseconds, less than handing it over and waiting for the answer. Nothing is awaited
+        // while the lock is held, so a dropped future cannot leave half a line either.
+        locked(&self.file).append(&line).map_err(|error| self.cannot_write(&error))
+    }
+
+    async fn close(&self) -> Result<(), ActionError> {
+        let file = Arc::clone(&self.file);
+        // Unlike a write, this waits for the disk.
+        match tokio::task::spawn_blocking(move || locked(&file).sync()).await {
+            Ok(synced) => synced.map_err(|error| self.cannot_write(&error)),
+            Err(stopped) => Err(self.cannot_write(&stopped)),
+        }
+    }
+}
+
+/// A panic while the lock was held leaves at most a half line, which the next append removes.
+fn locked(file: &Mutex<LineFile>) -> MutexGuard<'_, LineFile> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::event::{Event, EventType, Position, TopicPartition};
+
+    fn event(partition: i32, offset: i64) -> Envelope {
+        let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition };
+        Envelope {
+            event_type: EventType::EntityChange,
+            event: Event::Payload(Map::from_iter([("entityUrn".to_owned(), Value::from("urn:li:é\n"))])),
+            position: Position { source, offset },
+        }
+    }
+
+    fn context() -> ActionContext {
+        ActionContext { pipeline: Arc::from("to_file") }
+    }
+
+    fn lines(path: &Path) -> Vec<Value> {
+        fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn each_event_is_one_json_line_and_is_there_when_act_returns() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/events.jsonl");
+        let action = FileAction::open(&path, (None, None), context()).unwrap();
+        action.act(&event(0, 1)).await.unwrap();
+        assert_eq!(lines(&path), [serde_json::to_value(event(0, 1)).unwrap()]);
+        action.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn lanes_write_at_once_and_no_lines_mix() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let action = Arc::new(FileAction::open(&path, (None, None), context()).unwrap());
+        let lanes: Vec<_> = (0..8)
+            .map(|lane| {
+                let action = Arc::clone(&action);
+                tokio::spawn(async move {
+                    for offset in 0..100 {
+                        action.act(&event(lane, offset)).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for lane in lanes {
+            lane.await.unwrap();
+        }
+        let mut offsets = [0; 8];
+        for line in lines(&path) {
+            let kafka = &line["meta"]["kafka"];
+            let next = &mut offsets[kafka["partition"].as_u64().unwrap() as usize];
+            assert_eq!(kafka["offset"].as_i64().unwrap(), *next, "each lane's events are in their order");
+            *next += 1;
+        }
+        assert_eq!(offsets, [100; 8]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_is_worth_a_retry_and_recovers() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("volume/events.jsonl");
+        let action = FileAction::open(&path, (None, None), context()).unwrap();
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        let error = action.act(&event(0, 1)).await.unwrap_err();
+        assert!(matches!(error, ActionError::Retryable { .. }) && error.to_string().contains("events.jsonl"));
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        action.act(&event(0, 1)).await.unwrap();
+        assert_eq!(lines(&path).len(), 1);
+    }
+
+    #[test]
+    fn a_rotation_that_makes_no_sense_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = |rotation| {
+            FileAction::open(&directory.path().join("events.jsonl"), rotation, context())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused((Some(0), None)).contains("`rotate_bytes`"));
+        assert!(refused((None, Some(3))).contains("needs `rotate_bytes`"));
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_opened_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = FileAction::open(directory.path(), (None, None), context()).unwrap_err().to_string();
+        assert!(error.contains(&directory.path().display().to_string()), "{error}");
+    }
+}

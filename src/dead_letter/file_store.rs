@@ -1,0 +1,132 @@
+//! Dead letters in a file, `failed_events.log`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use super::line::line_of;
+use super::{DeadLetter, DeadLetterStore, StoreError};
+use crate::line_file::{Durability, LineFile, LineFileOptions, Rotation};
+
+/// A file is put aside before it grows beyond this many bytes: 64 MiB.
+const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect("64 MiB is not zero");
+
+/// What one write and one sync may hold: bounds the copy that a batch makes of its lines.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Keeps dead letters in a file, one JSON object a line, readable by the owner alone.
+///
+/// A letter is stored when the disk has it. Letters that arrive while the disk is busy share the
+/// next write and the next sync, so a burst of failures costs a few syncs and not one each.
+///
+/// **Rotation.** A file that would grow beyond 64 MiB is renamed to `failed_events.log.1`, the next
+/// one to `.2`, and so on: the higher the number, the newer. Nothing is ever removed.
+///
+/// **Several writers.** Replicas of a pipeline may share the file on a volume that has locks.
+///
+/// Dropping the store ends its thread once the letters handed in are stored.
+#[derive(Debug)]
+pub struct FileStore {
+    path: PathBuf,
+    waiting: Sender<Waiting>,
+}
+
+/// One letter on its way to the disk, and who waits for it.
+struct Waiting {
+    line: Vec<u8>,
+    stored: oneshot::Sender<io::Result<()>>,
+}
+
+impl FileStore {
+    /// Opens the file, making it and its directories where they do not exist, mends its end where a
+    /// killed process left half a line, and proves that the disk takes what is written: creates,
+    /// writes, syncs and removes a file beside it, and syncs the directory. Blocks meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::File`]: the pipeline must not start, since it could lose what it fails at.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let path = path.into();
+        let rotation = Some(Rotation { after_bytes: ROTATE_AFTER_BYTES, keep: None });
+        let options = LineFileOptions { durability: Durability::Machine, private: true, rotation };
+        let (waiting, letters) = channel();
+        LineFile::open(&path, options)
+            .and_then(|file| {
+                file.sync()?;
+                probe(&path)?;
+                thread::Builder::new()
+                    .name("dead-letters".to_owned())
+                    .spawn(move || write_all(file, &letters))
+            })
+            .map_err(|source| StoreError::File { path: path.clone(), source })?;
+        Ok(Self { path, waiting })
+    }
+
+    /// The file that letters are written to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    async fn write(&self, letter: &DeadLetter<'_>) -> io::Result<()> {
+        let line = line_of(letter)?;
+        let (stored, answer) = oneshot::channel();
+        let ended = |_| io::Error::other("the thread that writes dead letters has ended");
+        self.waiting.send(Waiting { line, stored }).map_err(|_| ended(()))?;
+        answer.await.map_err(|_| ended(()))?
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for FileStore {
+    async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+        self.write(letter).await.map_err(|source| StoreError::File { path: self.path.clone(), source })
+    }
+}
+
+/// The thread: one write and one sync for all letters that are waiting.
+fn write_all(mut file: LineFile, letters: &Receiver<Waiting>) {
+    while let Ok(first) = letters.recv() {
+        let mut lines = first.line;
+        let mut waiting = vec![first.stored];
+        while lines.len() < BATCH_BYTES
+            && let Ok(next) = letters.try_recv()
+        {
+            lines.extend_from_slice(&next.line);
+            waiting.push(next.stored);
+        }
+        let outcome = file.append(&lines);
+        for stored in waiting {
+            // Nobody listens any more if the caller was cancelled; the letter then comes again.
+            let _ = stored.send(match &outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            });
+        }
+    }
+}
+
+fn probe(path: &Path) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".probe-{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = write_and_sync(&beside);
+    // Removed whatever came of it; what the write said is the better explanation.
+    let removed = fs::remove_file(&beside);
+    written.and(removed)?;
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+fn write_and_sync(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(b"{}\n")?;
+    file.sync_all()
+}

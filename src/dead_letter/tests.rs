@@ -1,0 +1,166 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::{DeadLetter, DeadLetterStore, Failure, FileStore};
+use crate::event::{Envelope, Event, EventType, Position, Record, Stage, TopicPartition};
+
+fn record(offset: i64) -> Record {
+    let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 3 };
+    Record {
+        position: Position { source, offset },
+        timestamp_ms: Some(1_700_000_000_123),
+        key: None,
+        value: Some(vec![0, 0xff, b'\n']),
+        headers: vec![("trace".to_owned(), Some(b"a".to_vec())), ("trace".to_owned(), None)],
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    let first_at = UNIX_EPOCH + Duration::from_millis(1_700_000_001_000);
+    let last_at = first_at + Duration::from_millis(2_500);
+    Failure {
+        stage: Stage::Avro,
+        class: "truncated",
+        message: message.to_owned(),
+        attempts: 2,
+        first_at,
+        last_at,
+    }
+}
+
+fn envelope(record: &Record) -> Envelope {
+    let payload = Map::from_iter([("entityUrn".to_owned(), Value::from("urn:li:corpuser:é"))]);
+    Envelope {
+        event_type: EventType::EntityChange,
+        event: Event::Payload(payload),
+        position: record.position.clone(),
+    }
+}
+
+async fn store(store: &FileStore, offset: i64) -> Result<(), super::StoreError> {
+    let (record, failure) = (record(offset), failure("it broke"));
+    store.store(&DeadLetter { pipeline: "p", record: &record, envelope: None, failure: &failure }).await
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn offsets(path: &Path) -> Vec<i64> {
+    let mut offsets: Vec<i64> =
+        lines(path).iter().map(|line| line["record"]["offset"].as_i64().unwrap()).collect();
+    offsets.sort_unstable();
+    offsets
+}
+
+#[tokio::test]
+async fn a_letter_holds_the_event_as_the_framework_writes_it_and_the_original_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("p/failed_events.log");
+    let letters = FileStore::open(&path).unwrap();
+    let (record, failure) = (record(9), failure("two\nlines"));
+    let envelope = envelope(&record);
+    let letter = DeadLetter { pipeline: "p", record: &record, envelope: Some(&envelope), failure: &failure };
+    letters.store(&letter).await.unwrap();
+
+    let expected = json!({
+        "event_type": "EntityChangeEvent_v1",
+        "event": {"entityUrn": "urn:li:corpuser:é"},
+        "meta": {"kafka": {"topic": "PlatformEvent_v1", "partition": 3, "offset": 9}},
+        "pipeline": "p",
+        "error": {
+            "stage": "avro", "class": "truncated", "message": "two\nlines", "attempts": 2,
+            "first_at": "2023-11-14T22:13:21.000Z", "last_at": "2023-11-14T22:13:23.500Z",
+        },
+        "record": {
+            "topic": "PlatformEvent_v1", "partition": 3, "offset": 9, "timestamp": 1_700_000_000_123_i64,
+            "key": null, "value": "AP8K",
+            "headers": [{"key": "trace", "value": "YQ=="}, {"key": "trace", "value": null}],
+        },
+    });
+    let stored = lines(&path);
+    assert_eq!(stored, [expected.clone()]);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&stored[0]), keys(&expected), "the framework's keys come first");
+}
+
+#[tokio::test]
+async fn a_record_that_could_not_be_decoded_has_null_for_the_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("failed_events.log");
+    let letters = FileStore::open(&path).unwrap();
+    store(&letters, 1).await.unwrap();
+    let line = &lines(&path)[0];
+    for key in ["event_type", "event", "meta"] {
+        assert_eq!(line.get(key), Some(&Value::Null), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn letters_are_private_and_the_probe_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a/p/failed_events.log");
+    let _letters = FileStore::open(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&directory.path().join("a/p"))), (0o600, 0o700));
+    assert_eq!(fs::read_dir(directory.path().join("a/p")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let blocked = directory.path().join("file");
+    fs::write(&blocked, "").unwrap();
+    let error = FileStore::open(blocked.join("failed_events.log")).unwrap_err().to_string();
+    assert!(error.contains(&blocked.display().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_half_letter_of_a_killed_process_is_gone_and_the_framework_letters_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("failed_events.log");
+    let of_the_framework = r#"{ "event_type": "EntityChangeEvent_v1", "event": {}, "meta": {} }"#;
+    fs::write(&path, format!("{of_the_framework}\n{{\"event_type\":null,\"ev")).unwrap();
+    let letters = FileStore::open(&path).unwrap();
+    store(&letters, 5).await.unwrap();
+    let stored = lines(&path);
+    assert_eq!(stored.len(), 2);
+    assert_eq!(stored[0]["event_type"], "EntityChangeEvent_v1");
+    assert_eq!(stored[1]["record"]["offset"], 5);
+}
+
+#[tokio::test]
+async fn a_store_that_failed_goes_on_by_itself_and_has_each_letter_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("volume/failed_events.log");
+    let letters = FileStore::open(&path).unwrap();
+    fs::remove_dir_all(directory.path().join("volume")).unwrap();
+    let error = store(&letters, 1).await.unwrap_err().to_string();
+    assert!(error.contains("the pipeline goes on by itself"), "{error}");
+    fs::create_dir(directory.path().join("volume")).unwrap();
+    store(&letters, 1).await.unwrap();
+    store(&letters, 2).await.unwrap();
+    assert_eq!(offsets(&path), [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_store_at_once_and_every_letter_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("failed_events.log");
+    let letters = Arc::new(FileStore::open(&path).unwrap());
+    let lanes: Vec<_> = (0..50)
+        .map(|offset| {
+            let letters = Arc::clone(&letters);
+            tokio::spawn(async move { store(&letters, offset).await })
+        })
+        .collect();
+    for lane in lanes {
+        lane.await.unwrap().unwrap();
+    }
+    assert_eq!(offsets(&path), (0..50).collect::<Vec<_>>());
+}

@@ -1,0 +1,385 @@
+//! Whether the pipelines are alive, and whether they are ready.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Serialize, Serializer};
+
+/// What a pipeline is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PipelineState {
+    /// It is being built and connects.
+    Starting,
+    /// It consumes.
+    Running,
+    /// It finishes what was begun and starts nothing new.
+    Draining,
+    /// It has ended as it should.
+    Ended,
+    /// It has ended otherwise, or could not start.
+    Failed {
+        /// Why, for a person, without secrets.
+        reason: String,
+    },
+}
+
+impl PipelineState {
+    /// Every state's name.
+    pub const NAMES: [&str; 5] = ["starting", "running", "draining", "ended", "failed"];
+
+    /// The name that metrics, `/readyz` and the status page use.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Ended => "ended",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl Serialize for PipelineState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What a pipeline needs in order to be ready. Each begins as missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Brokers can be reached.
+    Brokers,
+    /// Partitions are assigned, or it is known that there is none for this member.
+    Assignment,
+    /// The schema registry answers.
+    Registry,
+    /// Dead letters can be stored.
+    DeadLetters,
+}
+
+impl Condition {
+    const NOT_YET: [(Self, &str); 4] = [
+        (Self::Brokers, "not connected yet"),
+        (Self::Assignment, "no partitions assigned yet"),
+        (Self::Registry, "not asked yet"),
+        (Self::DeadLetters, "not probed yet"),
+    ];
+
+    /// The name that `/readyz` and the status page use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Brokers => "brokers",
+            Self::Assignment => "assignment",
+            Self::Registry => "registry",
+            Self::DeadLetters => "dead_letters",
+        }
+    }
+}
+
+impl Serialize for Condition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The health of all pipelines of the process, those included that could not start.
+#[derive(Debug)]
+pub struct HealthBoard {
+    stall_threshold: Duration,
+    pipelines: Mutex<Vec<Arc<PipelineHealth>>>,
+}
+
+impl HealthBoard {
+    /// A board without pipelines. A polling thread that was not seen for `stall_threshold` is stuck.
+    pub fn new(stall_threshold: Duration) -> Self {
+        Self { stall_threshold, pipelines: Mutex::default() }
+    }
+
+    /// Enters a pipeline, or a recipe that is about to become one, as starting.
+    pub fn pipeline(&self, name: &str) -> Arc<PipelineHealth> {
+        let health = Arc::new(PipelineHealth::new(name));
+        locked(&self.pipelines).push(Arc::clone(&health));
+        health
+    }
+
+    /// Whether every polling thread lives. A pipeline that ended or failed has none, and does not
+    /// count: restarting the process would take the others along.
+    pub fn liveness(&self) -> Liveness {
+        let stuck: Vec<StuckPipeline> = locked(&self.pipelines)
+            .iter()
+            .filter_map(|health| {
+                let reason = health.why_stuck(self.stall_threshold)?;
+                Some(StuckPipeline { name: health.name.clone(), reason })
+            })
+            .collect();
+        Liveness { live: stuck.is_empty(), stuck }
+    }
+
+    /// Whether every pipeline runs and lacks nothing, and otherwise what each lacks.
+    pub fn readiness(&self) -> Readiness {
+        let pipelines: Vec<PipelineReport> =
+            locked(&self.pipelines).iter().map(|health| health.report()).collect();
+        // Before the first recipe has been read there is nothing that could be ready.
+        Readiness { ready: !pipelines.is_empty() && pipelines.iter().all(|report| report.ready), pipelines }
+    }
+}
+
+/// The answer of `/livez`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Liveness {
+    /// Whether nothing is stuck.
+    pub live: bool,
+    /// The pipelines whose polling thread is stuck.
+    pub stuck: Vec<StuckPipeline>,
+}
+
+/// A pipeline whose polling thread is stuck.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StuckPipeline {
+    /// The pipeline's name.
+    pub name: String,
+    /// What was noticed.
+    pub reason: String,
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether there are pipelines and every one is ready.
+    pub ready: bool,
+    /// Each pipeline, in the order of the recipes.
+    pub pipelines: Vec<PipelineReport>,
+}
+
+/// What `/readyz` says about one pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PipelineReport {
+    /// The pipeline's name.
+    pub name: String,
+    /// What it is doing.
+    pub state: PipelineState,
+    /// Whether it runs and lacks nothing, or has ended as it should.
+    pub ready: bool,
+    /// Why it failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What is missing, each with what is known about it.
+    pub missing: BTreeMap<Condition, String>,
+}
+
+/// The health of one pipeline; its parts report here.
+#[derive(Debug)]
+pub struct PipelineHealth {
+    name: String,
+    created: Instant,
+    /// Milliseconds from `created` to the last sign of the polling thread, plus one; 0 before the first.
+    last_seen_ms: AtomicU64,
+    status: Mutex<Status>,
+}
+
+#[derive(Debug)]
+struct Status {
+    state: PipelineState,
+    missing: BTreeMap<Condition, String>,
+    stuck: Option<String>,
+}
+
+impl PipelineHealth {
+    fn new(name: &str) -> Self {
+        let missing = Condition::NOT_YET.map(|(condition, text)| (condition, text.to_owned())).into();
+        Self {
+            name: name.to_owned(),
+            created: Instant::now(),
+            last_seen_ms: AtomicU64::new(0),
+            status: Mutex::new(Status { state: PipelineState::Starting, missing, stuck: None }),
+        }
+    }
+
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the pipeline is doing.
+    pub fn state(&self) -> PipelineState {
+        locked(&self.status).state.clone()
+    }
+
+    /// The pipeline goes over to `state`. A failure is final: what is reported later does not hide it.
+    pub fn enter(&self, state: PipelineState) {
+        let mut status = locked(&self.status);
+        if !matches!(status.state, PipelineState::Failed { .. }) {
+            status.state = state;
+        }
+    }
+
+    /// The condition holds.
+    pub fn holds(&self, condition: Condition) {
+        locked(&self.status).missing.remove(&condition);
+    }
+
+    /// The condition does not hold; `why` is for a person, without secrets.
+    pub fn lacks(&self, condition: Condition, why: impl Into<String>) {
+        locked(&self.status).missing.insert(condition, why.into());
+    }
+
+    /// A sign of the polling thread: called with each turn of its loop. Takes no lock.
+    pub fn heartbeat(&self) {
+        // Plus one keeps a heartbeat within the first millisecond apart from none at all.
+        self.last_seen_ms.store(self.elapsed_ms() + 1, Ordering::Relaxed);
+    }
+
+    /// The watchdog found the pipeline stuck although its thread polls: `/livez` fails until
+    /// [`PipelineHealth::moves_again`].
+    pub fn is_stuck(&self, why: impl Into<String>) {
+        locked(&self.status).stuck = Some(why.into());
+    }
+
+    /// The watchdog saw the pipeline move.
+    pub fn moves_again(&self) {
+        locked(&self.status).stuck = None;
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    fn why_stuck(&self, threshold: Duration) -> Option<String> {
+        let status = locked(&self.status);
+        if matches!(status.state, PipelineState::Ended | PipelineState::Failed { .. }) {
+            return None;
+        }
+        if let Some(why) = &status.stuck {
+            return Some(why.clone());
+        }
+        // Before its first turn the thread may wait for Kafka for as long as the recipe allows.
+        let last_seen_ms = self.last_seen_ms.load(Ordering::Relaxed).checked_sub(1)?;
+        let silent = Duration::from_millis(self.elapsed_ms().saturating_sub(last_seen_ms));
+        (silent > threshold).then(|| format!("its polling thread was last seen {} s ago", silent.as_secs()))
+    }
+
+    fn report(&self) -> PipelineReport {
+        let status = locked(&self.status);
+        let (ready, failure, missing) = match &status.state {
+            PipelineState::Running => (status.missing.is_empty(), None, status.missing.clone()),
+            PipelineState::Starting | PipelineState::Draining => (false, None, status.missing.clone()),
+            // One that came to its end, such as with `kill_after_idle_timeout`, lacks nothing.
+            PipelineState::Ended => (true, None, BTreeMap::new()),
+            PipelineState::Failed { reason } => (false, Some(reason.clone()), BTreeMap::new()),
+        };
+        PipelineReport { name: self.name.clone(), state: status.state.clone(), ready, failure, missing }
+    }
+}
+
+/// Nothing panics while it holds these locks, and what they guard is never half-changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    fn board() -> (HealthBoard, Arc<PipelineHealth>) {
+        let board = HealthBoard::new(NEVER);
+        let health = board.pipeline("tags");
+        (board, health)
+    }
+
+    fn make_ready(health: &PipelineHealth) {
+        health.enter(PipelineState::Running);
+        for (condition, _) in Condition::NOT_YET {
+            health.holds(condition);
+        }
+    }
+
+    fn ready_body(board: &HealthBoard) -> String {
+        serde_json::to_string(&board.readiness()).unwrap()
+    }
+
+    #[test]
+    fn a_process_without_pipelines_is_not_ready() {
+        assert!(!HealthBoard::new(NEVER).readiness().ready);
+    }
+
+    #[test]
+    fn a_pipeline_is_ready_once_it_runs_and_lacks_nothing() {
+        let (board, health) = board();
+        assert!(!board.readiness().ready);
+        make_ready(&health);
+        let expected =
+            r#"{"ready":true,"pipelines":[{"name":"tags","state":"running","ready":true,"missing":{}}]}"#;
+        assert_eq!(ready_body(&board), expected);
+        health.enter(PipelineState::Draining);
+        assert!(!board.readiness().ready);
+    }
+
+    #[test]
+    fn readiness_says_per_pipeline_what_is_missing() {
+        let (board, health) = board();
+        make_ready(&health);
+        health.lacks(Condition::Registry, "503 from the registry");
+        let second = board.pipeline("owners");
+        let body = ready_body(&board);
+        assert!(body.starts_with(r#"{"ready":false,"#), "{body}");
+        assert!(body.contains(r#"{"name":"tags","state":"running","ready":false,"missing":{"registry":"503 from the registry"}}"#));
+        assert!(
+            body.contains(r#""name":"owners","state":"starting","ready":false,"missing":{"brokers":"#),
+            "{body}"
+        );
+        make_ready(&second);
+        health.holds(Condition::Registry);
+        assert!(board.readiness().ready);
+    }
+
+    #[test]
+    fn a_pipeline_that_failed_stays_failed_and_says_why_and_does_not_fail_liveness() {
+        let (board, health) = board();
+        make_ready(&board.pipeline("other"));
+        health.heartbeat();
+        health.is_stuck("no progress");
+        health.enter(PipelineState::Failed { reason: "line 3: unknown key".to_owned() });
+        health.enter(PipelineState::Ended);
+        let body = ready_body(&board);
+        assert!(body.contains(r#"{"name":"tags","state":"failed","ready":false,"failure":"line 3: unknown key","missing":{}}"#), "{body}");
+        assert!(!board.readiness().ready);
+        assert!(board.liveness().live);
+    }
+
+    #[test]
+    fn a_pipeline_that_ended_does_not_keep_the_others_from_being_ready() {
+        let (board, health) = board();
+        make_ready(&board.pipeline("other"));
+        health.enter(PipelineState::Ended);
+        assert!(board.readiness().ready);
+    }
+
+    #[test]
+    fn a_silent_polling_thread_fails_liveness_until_it_is_seen_again() {
+        let health = PipelineHealth::new("tags");
+        assert_eq!(health.why_stuck(Duration::ZERO), None, "it has not begun to poll");
+        health.heartbeat();
+        while health.elapsed_ms() < 3 {
+            std::hint::spin_loop();
+        }
+        assert!(health.why_stuck(Duration::ZERO).unwrap().contains("polling thread"));
+        assert_eq!(health.why_stuck(NEVER), None);
+    }
+
+    #[test]
+    fn the_watchdog_can_fail_liveness_of_a_thread_that_polls() {
+        let (board, health) = board();
+        health.heartbeat();
+        health.is_stuck("MetadataChangeLog_Versioned_v1[2] stands still at 17");
+        let liveness = board.liveness();
+        assert!(!liveness.live);
+        assert_eq!(liveness.stuck[0].reason, "MetadataChangeLog_Versioned_v1[2] stands still at 17");
+        health.moves_again();
+        assert!(board.liveness().live);
+    }
+}
