@@ -1,5 +1,26 @@
 //! Bytes to events: the wire header, the schema registry's client, the projection scan, the decoder.
 
+mod compiled;
 mod config;
+mod decoder;
+mod encode;
+mod error;
+mod generic;
+pub mod payload;
+mod platform_event;
+pub mod projection;
+mod registry;
+mod scan_cache;
+pub mod schemas;
+mod settings;
+pub mod wire;
 
+pub use compiled::{CompiledSchema, RecordKind, SchemaError};
 pub use config::RegistryConfig;
+pub use decoder::{Body, Decoded, Decoder, read_body};
+pub use encode::{EncodeError, avro_value, encode_json, encode_record};
+pub use error::DecodeError;
+pub use registry::{Patience, RegistryError, RegistrySetupError, SchemaRegistry};
+pub use scan_cache::ScanCache;
+pub use settings::{RegistryAuth, RegistrySettings};
+pub use wire::SchemaId;

@@ -11,11 +11,13 @@ mod position;
 mod record;
 mod route;
 mod scanned;
+mod text;
 
-pub use change_log::ChangeLog;
+pub use change_log::{AuditHeader, AuditStamp, ChangeLog, GenericAspect, RunId, SystemMetadata};
 pub use envelope::{Envelope, Event, EventType, Field};
 pub use outcome::{DropReason, Outcome, Stage};
 pub use position::{Position, TopicPartition, offset_after};
 pub use record::{Header, Record};
 pub use route::Route;
 pub use scanned::{FieldSet, Scanned, ScannedFields};
+pub(crate) use text::text_of;

@@ -1,0 +1,113 @@
+//! A writer's schema, ready for use: everything that is worked out once per schema id.
+
+use apache_avro::Schema;
+use apache_avro::error::Error as AvroError;
+
+use super::projection::{LayoutError, Projection};
+use super::schemas;
+
+/// A writer's schema and what was compiled from it.
+#[derive(Debug)]
+pub struct CompiledSchema {
+    kind: RecordKind,
+    projection: Projection,
+    schema: Schema,
+    /// The schema as the typed decoder sees it; `None` if it can't take it.
+    typed: Option<serde_avro_fast::Schema>,
+}
+
+/// What kind of record a schema describes, by its full name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A change log, versioned or timeseries.
+    ChangeLog,
+    /// A platform event.
+    PlatformEvent,
+    /// Something else: the record's full name, or what the schema is instead of a record.
+    Other(String),
+}
+
+impl CompiledSchema {
+    /// Compiles a schema that needs no other.
+    ///
+    /// # Errors
+    /// If it is no Avro schema.
+    pub fn parse(json: &str) -> Result<Self, SchemaError> {
+        Self::parse_with_references(json, &[])
+    }
+
+    /// Compiles a schema that refers to types of other schemas.
+    ///
+    /// # Errors
+    /// If one of them is no Avro schema, or a type is still missing.
+    pub fn parse_with_references(json: &str, references: &[String]) -> Result<Self, SchemaError> {
+        let (mut schema, others) = Schema::parse_str_with_list(json, references)?;
+        let own_text;
+        let json = if others.is_empty() {
+            json
+        } else {
+            schema.denormalize(&others)?;
+            own_text = serde_json::to_string(&schema).map_err(SchemaError::Json)?;
+            &own_text
+        };
+        let kind = RecordKind::of(&schema);
+        let projection = Projection::compile(&schema, &kind)?;
+        // Some legal schemas are beyond the typed decoder; their records take the generic path.
+        Ok(Self { kind, projection, typed: json.parse().ok(), schema })
+    }
+
+    /// What kind of record the schema describes.
+    pub fn kind(&self) -> &RecordKind {
+        &self.kind
+    }
+
+    /// The scan and the check of a body.
+    pub fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// The schema itself.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn typed(&self) -> Option<&serde_avro_fast::Schema> {
+        self.typed.as_ref()
+    }
+}
+
+impl RecordKind {
+    fn of(schema: &Schema) -> Self {
+        let Schema::Record(record) = schema else {
+            return Self::Other("a schema that is no record".to_owned());
+        };
+        match record.name.fullname(None).as_str() {
+            schemas::METADATA_CHANGE_LOG => Self::ChangeLog,
+            schemas::PLATFORM_EVENT => Self::PlatformEvent,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The record's full name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::ChangeLog => schemas::METADATA_CHANGE_LOG,
+            Self::PlatformEvent => schemas::PLATFORM_EVENT,
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// Why a writer's schema can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// It is no Avro schema.
+    #[error("it is no Avro schema: {0}")]
+    Avro(#[from] AvroError),
+    /// It uses a type that nobody defined.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// It can't be written out together with what it refers to.
+    #[error("it can't be written out together with the schemas it refers to: {0}")]
+    Json(#[source] serde_json::Error),
+}

@@ -1,0 +1,138 @@
+//! A record's bytes to the event in them.
+
+use std::sync::Arc;
+
+use super::compiled::{CompiledSchema, RecordKind};
+use super::error::DecodeError;
+use super::platform_event::PlatformEvent;
+use super::registry::SchemaRegistry;
+use super::{generic, payload, schemas, wire};
+use crate::event::{ChangeLog, Envelope, Event, EventType, Record, Route};
+
+/// Decodes records with their writers' schemas. Shared by all lanes of a pipeline.
+#[derive(Debug)]
+pub struct Decoder {
+    registry: Arc<SchemaRegistry>,
+}
+
+/// What a record holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decoded {
+    /// An event that actions can be given.
+    Event(Box<Envelope>),
+    /// A platform event whose name this program does not know.
+    UnknownPlatformEvent {
+        /// The name.
+        name: String,
+    },
+    /// Nothing: the record has no value.
+    Tombstone,
+}
+
+impl Decoder {
+    /// A decoder that asks `registry` for schemas.
+    pub fn new(registry: Arc<SchemaRegistry>) -> Self {
+        Self { registry }
+    }
+
+    /// The registry that is asked.
+    pub fn registry(&self) -> &Arc<SchemaRegistry> {
+        &self.registry
+    }
+
+    /// Decodes a record of a topic that carries `route`. Waits for the registry where the writer's
+    /// schema is not known yet, and for an unknown schema id up to the deadline of
+    /// [`SchemaRegistry::schema`]. May be dropped at any time.
+    ///
+    /// # Errors
+    /// [`DecodeError::stage`] says whether the record is a dead letter, and at which stage, or whether
+    /// the registry is out and the same record has to be tried again after
+    /// [`DecodeError::retry_after`].
+    pub async fn decode(&self, route: Route, record: &Record) -> Result<Decoded, DecodeError> {
+        let Some(value) = &record.value else { return Ok(Decoded::Tombstone) };
+        let (id, body) = wire::split(value)?;
+        let schema = match self.registry.cached(id) {
+            Some(schema) => schema,
+            None => self.registry.schema(id).await?,
+        };
+        let (event_type, event) = match read_body(route, &schema, body)? {
+            Body::Event(event_type, event) => (event_type, event),
+            Body::UnknownPlatformEvent(name) => return Ok(Decoded::UnknownPlatformEvent { name }),
+        };
+        Ok(Decoded::Event(Box::new(Envelope { event_type, event, position: record.position.clone() })))
+    }
+}
+
+/// What a body holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// An event and its type.
+    Event(EventType, Event),
+    /// A platform event of this name, which this program does not know.
+    UnknownPlatformEvent(String),
+}
+
+/// Reads the Avro body of a record of a topic that carries `route`.
+///
+/// # Errors
+/// If the body is no record of `schema`, of another type than the topic's, or holds no event.
+pub fn read_body(route: Route, schema: &CompiledSchema, body: &[u8]) -> Result<Body, DecodeError> {
+    // Before anything else: the decoders trust what the check has seen. apache-avro alone takes many a
+    // cut body for a whole one.
+    schema.projection().check(body)?;
+    match (route, schema.kind()) {
+        (Route::ChangeLog, RecordKind::ChangeLog) => {
+            let event = Event::ChangeLog(Box::new(read_change_log(schema, body)?));
+            Ok(Body::Event(EventType::MetadataChangeLog, event))
+        }
+        (Route::PlatformEvent, RecordKind::PlatformEvent) => read_payload(read_platform_event(schema, body)?),
+        (Route::ChangeLog, found) => Err(DecodeError::WrongType {
+            expected: schemas::METADATA_CHANGE_LOG,
+            found: found.name().to_owned(),
+        }),
+        (Route::PlatformEvent, found) => {
+            Err(DecodeError::WrongType { expected: schemas::PLATFORM_EVENT, found: found.name().to_owned() })
+        }
+    }
+}
+
+fn read_change_log(schema: &CompiledSchema, body: &[u8]) -> Result<ChangeLog, DecodeError> {
+    if let Some(typed) = schema.typed()
+        && let Ok(change_log) = serde_avro_fast::from_datum_slice(body, typed)
+    {
+        return Ok(change_log);
+    }
+    let record = generic::read(schema.schema(), body).map_err(|error| unreadable(schema, &error))?;
+    serde_json::from_value(generic::plain_json(record)).map_err(|error| unreadable(schema, &error))
+}
+
+fn read_platform_event<'a>(
+    schema: &CompiledSchema,
+    body: &'a [u8],
+) -> Result<PlatformEvent<'a>, DecodeError> {
+    if let Some(typed) = schema.typed()
+        && let Ok(platform_event) = serde_avro_fast::from_datum_slice(body, typed)
+    {
+        return Ok(platform_event);
+    }
+    let record = generic::read(schema.schema(), body).map_err(|error| unreadable(schema, &error))?;
+    PlatformEvent::from_avro(record)
+        .ok_or_else(|| unreadable(schema, &"`name` or `payload` is missing or has another type"))
+}
+
+fn read_payload(platform_event: PlatformEvent<'_>) -> Result<Body, DecodeError> {
+    let PlatformEvent { name, payload } = platform_event;
+    let Some(event_type) = payload::event_type(&name) else { return Ok(Body::UnknownPlatformEvent(name)) };
+    let read = match payload {
+        Some(found) => payload::read(event_type, &found.value, &found.content_type),
+        None => Err(payload::PayloadError::Missing),
+    };
+    match read {
+        Ok(payload) => Ok(Body::Event(event_type, Event::Payload(payload))),
+        Err(source) => Err(DecodeError::Payload { name, source }),
+    }
+}
+
+fn unreadable(schema: &CompiledSchema, reason: &dyn std::fmt::Display) -> DecodeError {
+    DecodeError::Unreadable { record: schema.kind().name().to_owned(), reason: reason.to_string() }
+}

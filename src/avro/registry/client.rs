@@ -1,0 +1,224 @@
+//! One address of a registry, asked through its client library.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_referenced_schema, get_schema_by_id,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{RegisteredReference, SchemaType};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::answer::{AnswerGuard, Meaning, Refusal, with_causes};
+use super::error::RegistrySetupError;
+use crate::avro::settings::{RegistryAuth, RegistrySettings};
+use crate::avro::wire::SchemaId;
+
+/// A schema may refer to at most so many others, directly or through them.
+const MOST_REFERENCES: usize = 100;
+
+/// The client of one address. A list of addresses is one client each, because the library would report
+/// only what the last of them answered.
+pub(super) struct RegistryClient {
+    url: String,
+    settings: SrSettings,
+}
+
+/// A schema as a registry keeps it.
+#[derive(Debug)]
+pub(super) struct FoundSchema {
+    /// The schema's JSON.
+    pub(super) json: String,
+    /// The JSON of the schemas that it refers to.
+    pub(super) references: Vec<String>,
+}
+
+/// Why an address did not give a schema.
+#[derive(Debug)]
+pub(super) enum LookUpFailure {
+    /// It said that it does not know the id.
+    UnknownId { answer: String },
+    /// It said so in a way that only a registry's answer may be trusted with.
+    UnknownIdOfARegistry { answer: String },
+    /// There is a schema, but not Avro's.
+    NotAvro { reason: String },
+    /// Anything else.
+    Outage { answer: String, advice: &'static str },
+}
+
+impl RegistryClient {
+    /// A client for each of the addresses.
+    pub(super) fn for_each_url(settings: &RegistrySettings) -> Result<Vec<Self>, RegistrySetupError> {
+        if settings.urls.is_empty() {
+            return Err(RegistrySetupError::NoUrl);
+        }
+        let tls = TlsFiles::read(settings)?;
+        settings.urls.iter().map(|url| Self::new(url, settings, &tls)).collect()
+    }
+
+    fn new(url: &Url, settings: &RegistrySettings, tls: &TlsFiles) -> Result<Self, RegistrySetupError> {
+        let url = base_of(url)?;
+        let mut builder = SrSettings::new_builder(url.clone());
+        builder.set_timeout(settings.timeout).with_middleware(AnswerGuard);
+        match &settings.auth {
+            RegistryAuth::None => {}
+            RegistryAuth::Basic { user, password } => {
+                builder.set_basic_authorization(user, Some(password.expose_secret()));
+            }
+            RegistryAuth::Bearer(token) => {
+                builder.set_token_authorization(token.expose_secret());
+            }
+        }
+        let client = tls.apply_to(http_client(&url));
+        let settings =
+            builder.build_with(client).map_err(|error| RegistrySetupError::Client(with_causes(&error)))?;
+        Ok(Self { url, settings })
+    }
+
+    /// The address, without a trailing slash and without credentials.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks for the schema of `id`, and for what it refers to.
+    pub(super) async fn look_up(&self, id: SchemaId) -> Result<FoundSchema, LookUpFailure> {
+        let found = get_schema_by_id(id.0, &self.settings).await.map_err(|error| failure_of(&error))?;
+        if found.schema_type != SchemaType::Avro {
+            return Err(LookUpFailure::NotAvro { reason: format!("its type is {:?}", found.schema_type) });
+        }
+        let references = self.look_up_references(found.references).await?;
+        Ok(FoundSchema { json: found.schema, references })
+    }
+
+    async fn look_up_references(
+        &self,
+        mut wanted: Vec<RegisteredReference>,
+    ) -> Result<Vec<String>, LookUpFailure> {
+        let mut names = Vec::new();
+        let mut found = Vec::new();
+        while let Some(reference) = wanted.pop() {
+            if names.contains(&reference.name) {
+                continue;
+            }
+            if names.len() == MOST_REFERENCES {
+                let reason = format!("it refers to more than {MOST_REFERENCES} other schemas");
+                return Err(LookUpFailure::NotAvro { reason });
+            }
+            let schema = get_referenced_schema(&self.settings, &reference).await;
+            let schema = schema.map_err(|error| LookUpFailure::Outage {
+                answer: format!("its reference `{}` can't be had: {}", reference.name, shown(&error)),
+                advice: "register the schema that it refers to",
+            })?;
+            names.push(reference.name);
+            wanted.extend(schema.references);
+            found.push(schema.schema);
+        }
+        Ok(found)
+    }
+}
+
+/// The certificates and keys that the settings name.
+struct TlsFiles {
+    authorities: Option<Vec<Certificate>>,
+    identity: Option<Identity>,
+}
+
+impl TlsFiles {
+    fn read(settings: &RegistrySettings) -> Result<Self, RegistrySetupError> {
+        let authorities = match &settings.ca_file {
+            None => None,
+            Some(path) => {
+                let pem = read_file("ssl.ca.location", path)?;
+                Some(Certificate::from_pem_bundle(&pem).map_err(pem_error(path, "certificates"))?)
+            }
+        };
+        let identity = match (&settings.certificate_file, &settings.key_file) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                let mut pem = read_file("ssl.certificate.location", certificate)?;
+                pem.push(b'\n');
+                pem.extend(read_file("ssl.key.location", key)?);
+                Some(
+                    Identity::from_pem(&pem)
+                        .map_err(pem_error(key, "an unencrypted key for the certificate"))?,
+                )
+            }
+            _ => return Err(RegistrySetupError::HalfAnIdentity),
+        };
+        Ok(Self { authorities, identity })
+    }
+
+    fn apply_to(&self, mut client: ClientBuilder) -> ClientBuilder {
+        if let Some(authorities) = &self.authorities {
+            client = client.tls_certs_only(authorities.iter().cloned());
+        }
+        if let Some(identity) = &self.identity {
+            client = client.identity(identity.clone());
+        }
+        client
+    }
+}
+
+fn http_client(url: &str) -> ClientBuilder {
+    // rustls is built without a default for its cryptography, so that only ring is linked. An error
+    // says that this has been done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().user_agent(concat!("datahub-relay/", env!("CARGO_PKG_VERSION")));
+    if url.starts_with("https:") {
+        return client;
+    }
+    // Loading the system's authorities fails where there are none, as in a slim container, and plain
+    // HTTP must not need them.
+    client.tls_certs_only([])
+}
+
+/// An address as the library wants it: it adds `/schemas/…` itself.
+fn base_of(url: &Url) -> Result<String, RegistrySetupError> {
+    let mut url = url.clone();
+    // The credentials are in `auth` by now. If any were left, they would show up in errors.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    match url.scheme() {
+        "http" | "https" => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        _ => Err(RegistrySetupError::Scheme(url.into())),
+    }
+}
+
+fn failure_of(error: &SRCError) -> LookUpFailure {
+    let Some(refusal) = Refusal::within(error) else {
+        let advice = if error.retriable {
+            "check that the registry runs and that its URL is right; the look-up is repeated by itself"
+        } else {
+            "check that the URL is that of a schema registry"
+        };
+        return LookUpFailure::Outage { answer: shown(error), advice };
+    };
+    let answer = refusal.shown();
+    match refusal.meaning() {
+        Meaning::UnknownId => LookUpFailure::UnknownId { answer },
+        Meaning::UnknownIdOfARegistry => LookUpFailure::UnknownIdOfARegistry { answer },
+        Meaning::Outage(advice) => LookUpFailure::Outage { answer, advice },
+    }
+}
+
+/// What the library's error says, without the library's own remarks.
+fn shown(error: &SRCError) -> String {
+    match (Refusal::within(error), std::error::Error::source(error)) {
+        (Some(refusal), _) => refusal.shown(),
+        (None, Some(source)) => format!("{}: {}", error.error, with_causes(source)),
+        (None, None) => error.error.clone(),
+    }
+}
+
+fn read_file(key: &'static str, path: &Path) -> Result<Vec<u8>, RegistrySetupError> {
+    fs::read(path).map_err(|source| RegistrySetupError::File { key, path: path.to_owned(), source })
+}
+
+fn pem_error(path: &Path, expected: &'static str) -> impl FnOnce(reqwest::Error) -> RegistrySetupError {
+    move |source| RegistrySetupError::Pem { path: path.to_owned(), expected, source }
+}

@@ -1,0 +1,265 @@
+//! Writers' schemas, from a Confluent-compatible registry.
+//!
+//! The library's own cache keeps failures until it is told otherwise, so one hiccup would poison an id
+//! until the next start. [`SchemaRegistry`] keeps schemas for ever (an id never changes its meaning)
+//! and failures for seconds.
+
+mod answer;
+mod client;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::compiled::CompiledSchema;
+use super::settings::RegistrySettings;
+use super::wire::SchemaId;
+use client::{FoundSchema, LookUpFailure, RegistryClient};
+pub use error::{RegistryError, RegistrySetupError};
+
+/// Writers' schemas by id, compiled, asked for once.
+pub struct SchemaRegistry {
+    clients: Vec<RegistryClient>,
+    patience: Patience,
+    schemas: RwLock<HashMap<SchemaId, Arc<CompiledSchema>>>,
+    /// One lock per id that is being asked for: whoever holds it asks, the others wait for the answer.
+    look_ups: Mutex<HashMap<SchemaId, Arc<tokio::sync::Mutex<LookUp>>>>,
+    /// An id that was resolved: that this is a registry is certain from then on.
+    resolved: OnceLock<SchemaId>,
+}
+
+/// For how long, and how often, a registry is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For how long an unknown id is asked for before it counts as unknown; once per id.
+    pub unknown_id: Duration,
+    /// The first wait after a failure; it doubles with each further one.
+    pub first_wait: Duration,
+    /// The longest wait after a failure.
+    pub longest_wait: Duration,
+}
+
+/// What is remembered of an id that has not been resolved.
+#[derive(Default)]
+struct LookUp {
+    failures_in_a_row: u32,
+    /// Since when the registry says that it does not have the schema.
+    refused_since: Option<Instant>,
+    /// The last failure, and until when it is the answer to whoever asks.
+    last: Option<(RegistryError, Instant)>,
+}
+
+impl SchemaRegistry {
+    /// A registry's client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// If the settings name no address, or files that can't be used.
+    pub fn new(settings: &RegistrySettings) -> Result<Self, RegistrySetupError> {
+        Self::with_patience(settings, Patience::default())
+    }
+
+    /// As [`SchemaRegistry::new`], with other waits.
+    ///
+    /// # Errors
+    /// If the settings name no address, or files that can't be used.
+    pub fn with_patience(
+        settings: &RegistrySettings,
+        patience: Patience,
+    ) -> Result<Self, RegistrySetupError> {
+        Ok(Self {
+            clients: RegistryClient::for_each_url(settings)?,
+            patience,
+            schemas: RwLock::default(),
+            look_ups: Mutex::default(),
+            resolved: OnceLock::new(),
+        })
+    }
+
+    /// The schema of `id` if it has been resolved before. Never asks, never waits for somebody who asks.
+    pub fn cached(&self, id: SchemaId) -> Option<Arc<CompiledSchema>> {
+        self.schemas.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The schema of `id`, from the registry if need be. However many ask for an id, the registry is
+    /// asked once; after a failure all of them get the same error until its `retry_after` is over. The
+    /// future may be dropped at any time; whoever waits next goes on.
+    ///
+    /// An id that the registry does not know is asked for again for [`Patience::unknown_id`], as a
+    /// record may overtake the news of its schema. That happens once per id, not once per record.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`] during an outage, at once; the others once the patience is over.
+    pub async fn schema(&self, id: SchemaId) -> Result<Arc<CompiledSchema>, RegistryError> {
+        if let Some(schema) = self.cached(id) {
+            return Ok(schema);
+        }
+        let look_up = self.look_up_of(id);
+        let mut look_up = look_up.lock().await;
+        loop {
+            if let Some(schema) = self.cached(id) {
+                return Ok(schema);
+            }
+            if let Some(error) = look_up.standing_error() {
+                return Err(error);
+            }
+            match self.ask(id).await {
+                Ok(schema) => {
+                    self.keep(id, &schema);
+                    return Ok(schema);
+                }
+                Err(error) => {
+                    let wait = look_up.note(error, &self.patience)?;
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Asks the registry, past all caches, whether it works: that it knows an id or says that it does
+    /// not are both signs of health.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`] if it gives neither answer.
+    pub async fn probe(&self) -> Result<(), RegistryError> {
+        let id = self.resolved.get().copied().unwrap_or(SchemaId(0));
+        match self.ask(id).await {
+            Err(error @ RegistryError::Unavailable { .. }) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Asks one address after the other. A schema wins over "unknown", and "unknown" over an outage.
+    async fn ask(&self, id: SchemaId) -> Result<Arc<CompiledSchema>, RegistryError> {
+        let mut refused = None;
+        let mut outage = None;
+        for client in &self.clients {
+            let error = match client.look_up(id).await.and_then(compile) {
+                Ok(schema) => {
+                    self.resolved.get_or_init(|| id);
+                    return Ok(schema);
+                }
+                Err(failure) => self.error_of(id, client.url(), failure),
+            };
+            match error {
+                RegistryError::Unavailable { .. } => outage = outage.or(Some(error)),
+                _ => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused
+            .or(outage)
+            .expect("a registry has at least one address, and each that fails leaves an error"))
+    }
+
+    fn error_of(&self, id: SchemaId, url: &str, failure: LookUpFailure) -> RegistryError {
+        let url = url.to_owned();
+        let outage = |url, answer, advice| RegistryError::Unavailable {
+            id,
+            url,
+            answer,
+            advice,
+            retry_after: self.patience.first_wait,
+        };
+        match failure {
+            LookUpFailure::UnknownIdOfARegistry { answer } if self.resolved.get().is_none() => {
+                outage(url, answer, "no schema came from there yet; check the path of the registry's URL")
+            }
+            LookUpFailure::UnknownId { answer } | LookUpFailure::UnknownIdOfARegistry { answer } => {
+                RegistryError::UnknownSchema { id, url, answer, waited: Duration::ZERO }
+            }
+            LookUpFailure::NotAvro { reason } => RegistryError::InvalidSchema { id, url, reason },
+            LookUpFailure::Outage { answer, advice } => outage(url, answer, advice),
+        }
+    }
+
+    fn keep(&self, id: SchemaId, schema: &Arc<CompiledSchema>) {
+        let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
+        schemas.insert(id, Arc::clone(schema));
+    }
+
+    fn look_up_of(&self, id: SchemaId) -> Arc<tokio::sync::Mutex<LookUp>> {
+        let mut look_ups = self.look_ups.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(look_ups.entry(id).or_default())
+    }
+}
+
+impl LookUp {
+    /// The last failure, while it is too early to ask again.
+    fn standing_error(&self) -> Option<RegistryError> {
+        let (error, until) = self.last.clone()?;
+        let left = until.checked_duration_since(Instant::now())?;
+        Some(match error {
+            RegistryError::Unavailable { id, url, answer, advice, .. } => {
+                RegistryError::Unavailable { id, url, answer, advice, retry_after: left }
+            }
+            lasting => lasting,
+        })
+    }
+
+    /// Takes a failure down. `Ok` is the wait before the next attempt of the same caller, `Err` what it
+    /// is to be told.
+    fn note(&mut self, error: RegistryError, patience: &Patience) -> Result<Duration, RegistryError> {
+        let now = Instant::now();
+        let wait = patience.wait_after(self.failures_in_a_row);
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        let (error, until) = match error {
+            RegistryError::Unavailable { id, url, answer, advice, .. } => {
+                // What was asked before an outage does not count: the registry may come back changed.
+                self.refused_since = None;
+                (RegistryError::Unavailable { id, url, answer, advice, retry_after: wait }, now + wait)
+            }
+            error => {
+                let waited = now - *self.refused_since.get_or_insert(now);
+                let left = patience.unknown_id.saturating_sub(waited);
+                if !left.is_zero() {
+                    return Ok(wait.min(left));
+                }
+                (error.after(waited), now + patience.longest_wait)
+            }
+        };
+        self.last = Some((error.clone(), until));
+        Err(error)
+    }
+}
+
+impl RegistryError {
+    fn after(self, waited: Duration) -> Self {
+        match self {
+            Self::UnknownSchema { id, url, answer, .. } => Self::UnknownSchema { id, url, answer, waited },
+            other => other,
+        }
+    }
+}
+
+impl Patience {
+    fn wait_after(&self, failures: u32) -> Duration {
+        self.first_wait.saturating_mul(2_u32.saturating_pow(failures)).min(self.longest_wait)
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            unknown_id: Duration::from_secs(30),
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Shows the addresses, nothing else: the clients hold credentials.
+impl fmt::Debug for SchemaRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls: Vec<_> = self.clients.iter().map(RegistryClient::url).collect();
+        f.debug_struct("SchemaRegistry").field("urls", &urls).finish_non_exhaustive()
+    }
+}
+
+fn compile(found: FoundSchema) -> Result<Arc<CompiledSchema>, LookUpFailure> {
+    CompiledSchema::parse_with_references(&found.json, &found.references)
+        .map(Arc::new)
+        .map_err(|error| LookUpFailure::NotAvro { reason: error.to_string() })
+}
