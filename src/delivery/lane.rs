@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::config::Ordering;
 use super::epoch::PartitionEpoch;
 use super::settings::{CommitMode, DeliverySettings};
-use crate::event::{Record, Route, Stage, offset_after};
+use crate::event::{Outcome, Record, Route, offset_after};
 
 /// How many events travel to a lane at once at most. Waking a task costs more than handing over an
 /// event, so the polling thread gathers what is at hand, and never waits for more.
@@ -33,12 +33,10 @@ pub struct Delivery {
 /// How the processing of an event ended, as far as its lane is concerned.
 #[derive(Debug)]
 pub enum Processed {
-    /// Acted on, dropped or dead-lettered: its offset may be committed.
-    Finished,
-    /// Put down because its partition is being given up; it comes again.
+    /// It came to an end. All but [`Outcome::Failed`] may be committed.
+    Ended(Outcome),
+    /// It was put down because its partition is being given up; it comes again.
     Interrupted,
-    /// It could not be processed and the pipeline must stop, its offset uncommitted.
-    Failed(Stage, String),
 }
 
 /// What lanes do with an event, and whom they tell. Implemented once by the pipeline and once by the
@@ -51,8 +49,8 @@ pub trait Processor: Send + Sync + 'static {
     /// Something was finished that may now be committed. Called after every finished event.
     fn finished(&self);
 
-    /// An event failed for good: the pipeline has to stop. The lane takes up nothing more.
-    fn failed(&self, delivery: &Delivery, stage: Stage, message: String);
+    /// An event ended as [`Outcome::Failed`]: the pipeline has to stop. The lane takes up nothing more.
+    fn failed(&self, outcome: Outcome);
 }
 
 /// The lanes of one pipeline, as the polling thread sees them.
@@ -237,13 +235,13 @@ impl<P: Processor> Lane<P> {
             () = epoch.closed().cancelled() => Processed::Interrupted,
         };
         match processed {
-            Processed::Finished => self.acknowledge(delivery).await,
-            Processed::Interrupted => false,
-            Processed::Failed(stage, message) => {
+            Processed::Ended(failed @ Outcome::Failed(..)) => {
                 self.stopped = true;
-                self.processor.failed(delivery, stage, message);
+                self.processor.failed(failed);
                 false
             }
+            Processed::Ended(_) => self.acknowledge(delivery).await,
+            Processed::Interrupted => false,
         }
     }
 

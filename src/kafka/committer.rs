@@ -288,7 +288,7 @@ impl Worker {
         if directive == CommitDirective::Nothing {
             return Pass::Done;
         }
-        self.reports.commit_failed(&error);
+        self.reports.commit_failed(began.elapsed(), &error);
         match directive {
             CommitDirective::LeaveForLater => {
                 tracing::debug!(%error, "the group is changing, this commit waits for the end of it");

@@ -23,7 +23,7 @@ mod tests;
 pub use committer::CommitBell;
 pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, TopicRoutes};
 pub use consumer::{ConsumerError, ConsumerParts, consume};
-pub use reports::Reports;
+pub use reports::{RebalanceKind, Reports};
 pub use screen::{Screen, Screening};
 pub use settings::{ConsumerSettings, StartPosition};
 pub use start::StartError;

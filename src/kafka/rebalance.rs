@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError;
 
 use super::consumer::{ConsumerError, PollLoop};
 use super::context::{answer_assignment, answer_revocation};
+use super::reports::RebalanceKind;
 use super::screen::Screen;
 use super::slots::Slot;
 use super::start::{self, Start};
@@ -51,7 +52,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         // before the first event begins.
         self.committer.watch(self.slots.committables());
         answer_assignment(&self.consumer, &positions).map_err(ConsumerError::Assignment)?;
-        self.parts.reports.rebalanced(self.slots.len(), positions.len(), 0);
+        self.parts.reports.rebalanced(RebalanceKind::Assigned, self.slots.len());
         Ok(())
     }
 
@@ -72,7 +73,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         self.committer.watch(self.slots.committables());
         answer_revocation(&self.consumer, partitions).map_err(ConsumerError::Assignment)?;
-        self.parts.reports.rebalanced(self.slots.len(), 0, removed.len());
+        let kind = if lost { RebalanceKind::Lost } else { RebalanceKind::Revoked };
+        self.parts.reports.rebalanced(kind, self.slots.len());
         Ok(())
     }
 

@@ -12,6 +12,12 @@ pub trait Reports: Send + Sync + 'static {
     /// The polling thread is alive. Called several times a second whatever Kafka does.
     fn polling(&self);
 
+    /// The brokers answer and the group is being joined.
+    fn connected(&self);
+
+    /// Intake has stopped: what runs is finished, then the consumer ends.
+    fn draining(&self);
+
     /// So many records of `topic` were received since the last call.
     fn received(&self, topic: &str, records: u64);
 
@@ -21,9 +27,8 @@ pub trait Reports: Send + Sync + 'static {
     /// How much is with the lanes now.
     fn in_flight(&self, events: usize, bytes: usize);
 
-    /// This process has so many partitions now; `revoked` of them were just given up or `assigned`
-    /// just taken.
-    fn rebalanced(&self, partitions: usize, assigned: usize, revoked: usize);
+    /// The group has changed; this process has so many partitions now.
+    fn rebalanced(&self, kind: RebalanceKind, partitions: usize);
 
     /// A partition was given up: what was said of it holds no longer.
     fn forgotten(&self, source: &TopicPartition);
@@ -40,9 +45,20 @@ pub trait Reports: Send + Sync + 'static {
     /// A synchronous commit was confirmed after `took`.
     fn commit_confirmed(&self, took: Duration);
 
-    /// An attempt at a commit failed.
-    fn commit_failed(&self, error: &KafkaError);
+    /// An attempt at a commit failed after `took`.
+    fn commit_failed(&self, took: Duration, error: &KafkaError);
 
     /// `poll` returned an error that passes by itself, or the last such trouble is over (`None`).
     fn trouble(&self, trouble: Option<&KafkaError>);
+}
+
+/// What a rebalance did to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RebalanceKind {
+    /// Partitions were assigned.
+    Assigned,
+    /// Partitions were taken away in order.
+    Revoked,
+    /// Partitions were lost before this process knew.
+    Lost,
 }

@@ -25,6 +25,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// or why the committer did.
     pub(super) fn shut_down(mut self, ended: Result<(), ConsumerError>) -> Result<(), ConsumerError> {
         self.parts.stop.cancel();
+        self.parts.reports.draining();
         if !matches!(ended, Err(ConsumerError::Fatal(_))) {
             let deadline = Instant::now() + self.drain_timeout;
             self.drain_while_polling(deadline);

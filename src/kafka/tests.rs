@@ -19,7 +19,7 @@ use crate::delivery::{
     Budget, CommitMode, Delivery, DeliverySettings, FailureMode, Lanes, Ordering, Processed, Processor,
     RetrySettings,
 };
-use crate::event::{DropReason, Route, Stage, TopicPartition};
+use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 
 const TOPIC: &str = "PlatformEvent_v1";
 const PARTITIONS: i32 = 3;
@@ -53,10 +53,11 @@ impl Processor for Recorder {
             }
         }
         if value.first() == Some(&b'f') {
-            return Processed::Failed(Stage::Action, "told to fail".to_owned());
+            let failed = Outcome::Failed(position.clone(), Stage::Action, "told to fail".to_owned());
+            return Processed::Ended(failed);
         }
         self.seen.lock().unwrap().push((position.source.partition, position.offset));
-        Processed::Finished
+        Processed::Ended(Outcome::Acted(position.clone()))
     }
 
     fn finished(&self) {
@@ -65,7 +66,7 @@ impl Processor for Recorder {
         }
     }
 
-    fn failed(&self, _delivery: &Delivery, _stage: Stage, _message: String) {}
+    fn failed(&self, _outcome: Outcome) {}
 }
 
 #[derive(Default)]
@@ -77,12 +78,14 @@ struct Counts {
 
 impl Reports for Counts {
     fn polling(&self) {}
+    fn connected(&self) {}
+    fn draining(&self) {}
     fn received(&self, _topic: &str, _records: u64) {}
     fn dropped(&self, _reason: DropReason, records: u64) {
         self.dropped.fetch_add(records, AtomicOrdering::Relaxed);
     }
     fn in_flight(&self, _events: usize, _bytes: usize) {}
-    fn rebalanced(&self, _partitions: usize, _assigned: usize, _revoked: usize) {}
+    fn rebalanced(&self, _kind: RebalanceKind, _partitions: usize) {}
     fn forgotten(&self, _source: &TopicPartition) {}
     fn paused(&self, _partitions: usize, new: u64) {
         self.pauses.fetch_add(new, AtomicOrdering::Relaxed);
@@ -92,7 +95,7 @@ impl Reports for Counts {
     fn commit_confirmed(&self, _took: Duration) {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
-    fn commit_failed(&self, _error: &KafkaError) {}
+    fn commit_failed(&self, _took: Duration, _error: &KafkaError) {}
     fn trouble(&self, _trouble: Option<&KafkaError>) {}
 }
 

@@ -1,1 +1,15 @@
-//! pipeline
+//! One recipe, running.
+//!
+//! [`Pipeline::build`] is the only place that turns configuration into components, and
+//! [`Pipeline::run`] the only one that makes them work together.
+
+mod build;
+mod reports;
+mod run;
+mod screen;
+mod stages;
+mod tally;
+
+pub use build::{BuildError, Pipeline, Surroundings};
+pub use run::{Ended, PipelineError};
+pub use tally::Summary;

@@ -1,0 +1,106 @@
+//! What the Kafka side tells, passed on to metrics, health and the summary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::tally::Tally;
+use crate::event::{DropReason, TopicPartition};
+use crate::kafka::{RebalanceKind, Reports};
+use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
+
+/// Passes on what the polling thread and the committer of one pipeline tell.
+pub(super) struct PipelineReports {
+    pub(super) metrics: Arc<PipelineMetrics>,
+    pub(super) health: Arc<PipelineHealth>,
+    pub(super) tally: Arc<Tally>,
+}
+
+impl Reports for PipelineReports {
+    fn polling(&self) {
+        self.health.heartbeat();
+    }
+
+    fn connected(&self) {
+        self.health.holds(Condition::Brokers);
+        self.health.enter(PipelineState::Running);
+    }
+
+    fn draining(&self) {
+        self.health.enter(PipelineState::Draining);
+    }
+
+    fn received(&self, topic: &str, records: u64) {
+        self.metrics.received(topic, records);
+        self.tally.received(records);
+    }
+
+    fn dropped(&self, reason: DropReason, records: u64) {
+        self.metrics.dropped(reason, records);
+        self.tally.dropped(records);
+    }
+
+    fn in_flight(&self, events: usize, bytes: usize) {
+        self.metrics.in_flight(events, bytes);
+    }
+
+    fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {
+        self.metrics.rebalanced(match kind {
+            RebalanceKind::Assigned => Rebalance::Assigned,
+            RebalanceKind::Revoked => Rebalance::Revoked,
+            RebalanceKind::Lost => Rebalance::Lost,
+        });
+        self.metrics.assigned_partitions(partitions);
+        match kind {
+            // Also where there is none: the group has said so.
+            RebalanceKind::Assigned | RebalanceKind::Revoked => self.health.holds(Condition::Assignment),
+            RebalanceKind::Lost => {
+                self.health.lacks(Condition::Assignment, "the group has given this member up; it joins again");
+            }
+        }
+    }
+
+    fn forgotten(&self, source: &TopicPartition) {
+        self.metrics.forget(source);
+    }
+
+    fn paused(&self, partitions: usize, new: u64) {
+        self.metrics.paused_partitions(partitions);
+        for _ in 0..new {
+            self.metrics.paused();
+        }
+    }
+
+    fn position(&self, source: &TopicPartition, committed: Option<i64>, end: i64) {
+        if let Some(committed) = committed {
+            self.metrics.committed_offset(source, committed);
+            self.metrics.lag(source, (end - committed).max(0));
+        }
+    }
+
+    fn gap(&self, source: &TopicPartition, from: i64, to: i64) {
+        // Beyond the end of another log nothing can be counted.
+        self.metrics.gap(&source.topic, u64::try_from(to - from).unwrap_or(0));
+    }
+
+    fn commit_confirmed(&self, took: Duration) {
+        self.metrics.committed(took);
+    }
+
+    fn commit_failed(&self, took: Duration, _error: &KafkaError) {
+        self.metrics.commit_failed(took);
+    }
+
+    fn trouble(&self, trouble: Option<&KafkaError>) {
+        let Some(error) = trouble else {
+            self.health.holds(Condition::Brokers);
+            return;
+        };
+        self.metrics.poll_failed();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.health.lacks(Condition::Brokers, error.to_string());
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The way of one event through a lane: decode, filter, act, and what follows where one of these fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio_util::sync::CancellationToken;
+
+use super::tally::Tally;
+use crate::action::{Action, ActionError};
+use crate::avro::{DecodeError, Decoded, Decoder};
+use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
+use crate::delivery::{Delivery, FailureMode, Processed, Processor, RetryPolicy};
+use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
+use crate::filter::Filters;
+use crate::kafka::CommitBell;
+use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
+
+/// The wait between two attempts to store a dead letter.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The wait before the registry is asked again where its error names none.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the stages of one pipeline are made of.
+pub(super) struct Parts {
+    pub(super) pipeline: Arc<str>,
+    pub(super) decoder: Decoder,
+    pub(super) filters: Arc<Filters>,
+    pub(super) action: Arc<dyn Action>,
+    pub(super) dead_letters: Arc<dyn DeadLetterStore>,
+    pub(super) retry: RetryPolicy,
+    pub(super) failure_mode: FailureMode,
+    pub(super) metrics: Arc<PipelineMetrics>,
+    pub(super) health: Arc<PipelineHealth>,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// Takes events through the stages of one pipeline; shared by all its lanes.
+pub(super) struct Stages {
+    parts: Arc<Parts>,
+    commits: CommitBell,
+    stop: CancellationToken,
+    /// Whether the registry was found wanting, so that it is reported once when it answers again.
+    registry_out: AtomicBool,
+}
+
+/// A stage was left before its end, because the partition is being given up.
+struct Interrupted;
+
+impl Processor for Stages {
+    async fn process(&self, delivery: &Delivery) -> Processed {
+        let ended = match self.outcome(delivery).await {
+            Ok(outcome) => outcome,
+            Err(Interrupted) => return Processed::Interrupted,
+        };
+        self.parts.tally.ended(&ended);
+        Processed::Ended(ended)
+    }
+
+    fn finished(&self) {
+        self.commits.ring();
+    }
+
+    fn failed(&self, outcome: Outcome) {
+        if let Outcome::Failed(position, stage, message) = outcome {
+            let stage = stage.as_str();
+            tracing::error!(pipeline = %self.parts.pipeline, %position, stage, "stopping, failure_mode is THROW: {message}");
+        }
+        self.stop.cancel();
+    }
+}
+
+impl Stages {
+    /// The stages of a pipeline. `stop` is cancelled when an event fails for good.
+    pub(super) fn new(parts: Arc<Parts>, commits: CommitBell, stop: CancellationToken) -> Self {
+        Self { parts, commits, stop, registry_out: AtomicBool::new(false) }
+    }
+
+    async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
+        let Parts { filters, metrics, .. } = &*self.parts;
+        let position = || delivery.record.position.clone();
+        let dropped = |reason| {
+            metrics.dropped(reason, 1);
+            Ok(Outcome::Dropped(position(), reason))
+        };
+        let envelope = match self.decode(delivery).await? {
+            Ok(Decoded::Event(envelope)) => envelope,
+            Ok(Decoded::Tombstone) => return dropped(DropReason::Tombstone),
+            Ok(Decoded::UnknownPlatformEvent { name }) => {
+                tracing::debug!(pipeline = %self.parts.pipeline, position = %position(), name, "unknown platform event");
+                return dropped(DropReason::UnknownPlatformEvent);
+            }
+            Err(failure) => return self.give_up(delivery, None, failure).await,
+        };
+        if !filters.matches(&envelope) {
+            return dropped(DropReason::Filter);
+        }
+        match self.act(delivery, &envelope).await? {
+            Ok(()) => {
+                metrics.acted(1);
+                if let Some(age) = age_of(&delivery.record) {
+                    metrics.end_to_end(age);
+                }
+                Ok(Outcome::Acted(position()))
+            }
+            Err(failure) => self.give_up(delivery, Some(&envelope), failure).await,
+        }
+    }
+
+    /// Decodes a record. While the registry is out it waits: an outage is not bad input.
+    async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
+        let Parts { decoder, metrics, health, .. } = &*self.parts;
+        loop {
+            let decoded = tokio::select! {
+                biased;
+                decoded = decoder.decode(delivery.route, &delivery.record) => decoded,
+                () = delivery.epoch.draining().cancelled() => return Err(Interrupted),
+            };
+            let error = match decoded {
+                Ok(decoded) => {
+                    self.registry_answers();
+                    return Ok(Ok(decoded));
+                }
+                Err(error) => error,
+            };
+            let Some(stage) = error.stage() else {
+                metrics.registry_lookup(RegistryLookup::Failed);
+                if !self.registry_out.swap(true, Ordering::AcqRel) {
+                    tracing::warn!(pipeline = %self.parts.pipeline, "waiting for the schema registry: {error}");
+                }
+                health.lacks(Condition::Registry, error.to_string());
+                wait(delivery, error.retry_after().unwrap_or(ASK_AGAIN)).await?;
+                continue;
+            };
+            return Ok(Err(undecodable(stage, &error)));
+        }
+    }
+
+    fn registry_answers(&self) {
+        // Looked at first: once per event, and almost always false.
+        if self.registry_out.load(Ordering::Relaxed) && self.registry_out.swap(false, Ordering::AcqRel) {
+            self.parts.health.holds(Condition::Registry);
+            tracing::info!(pipeline = %self.parts.pipeline, "the schema registry answers again");
+        }
+    }
+
+    /// Runs the action, again and again as the retry policy allows.
+    async fn act(&self, delivery: &Delivery, envelope: &Envelope) -> Result<Result<(), Failure>, Interrupted> {
+        let Parts { action, retry, metrics, .. } = &*self.parts;
+        let mut attempts = 0;
+        let mut first_at = None;
+        loop {
+            let began = Instant::now();
+            let result = action.act(envelope).await;
+            metrics.action_took(began.elapsed());
+            attempts += 1;
+            let Err(error) = result else { return Ok(Ok(())) };
+            metrics.failed_attempt();
+            let now = SystemTime::now();
+            let first_at = *first_at.get_or_insert(now);
+            let (class, retry_after) = match &error {
+                ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => ("", *retry_after),
+                ActionError::Retryable { .. } => ("retries_exhausted", None),
+                ActionError::Permanent { .. } => ("permanent", None),
+            };
+            if !class.is_empty() {
+                let message = error.to_string();
+                return Ok(Err(Failure { stage: Stage::Action, class, message, attempts, first_at, last_at: now }));
+            }
+            metrics.retried();
+            let position = &delivery.record.position;
+            tracing::debug!(pipeline = %self.parts.pipeline, %position, attempts, "the action failed, trying again: {error}");
+            wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
+        }
+    }
+
+    /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
+    /// before. While it can't be stored, the partition waits.
+    async fn give_up(
+        &self,
+        delivery: &Delivery,
+        envelope: Option<&Envelope>,
+        failure: Failure,
+    ) -> Result<Outcome, Interrupted> {
+        let Parts { pipeline, dead_letters, metrics, health, failure_mode, .. } = &*self.parts;
+        let position = delivery.record.position.clone();
+        let letter = DeadLetter { pipeline, record: &delivery.record, envelope, failure: &failure };
+        let mut waited = false;
+        while let Err(error) = dead_letters.store(&letter).await {
+            if !waited {
+                tracing::error!(%pipeline, %position, "{error}");
+            }
+            waited = true;
+            health.lacks(Condition::DeadLetters, error.to_string());
+            wait(delivery, STORE_AGAIN).await?;
+        }
+        if waited {
+            health.holds(Condition::DeadLetters);
+            tracing::info!(%pipeline, "dead letters can be stored again");
+        }
+        let stage = failure.stage;
+        metrics.dead_lettered(stage);
+        tracing::warn!(
+            %pipeline, %position, stage = stage.as_str(), class = failure.class, attempts = failure.attempts,
+            "dead letter stored: {}", failure.message
+        );
+        Ok(match failure_mode {
+            FailureMode::Continue => Outcome::DeadLettered(position, stage),
+            FailureMode::Throw => Outcome::Failed(position, stage, failure.message),
+        })
+    }
+}
+
+/// Waits, unless the partition is being given up: the event then stays unfinished and comes again.
+async fn wait(delivery: &Delivery, how_long: Duration) -> Result<(), Interrupted> {
+    tokio::select! {
+        biased;
+        () = delivery.epoch.draining().cancelled() => Err(Interrupted),
+        () = tokio::time::sleep(how_long) => Ok(()),
+    }
+}
+
+fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
+    let now = SystemTime::now();
+    Failure { stage, class: error.class(), message: error.to_string(), attempts: 1, first_at: now, last_at: now }
+}
+
+/// How long ago the record was produced, by its timestamp and this machine's clock.
+fn age_of(record: &Record) -> Option<Duration> {
+    let produced = UNIX_EPOCH + Duration::from_millis(u64::try_from(record.timestamp_ms?).ok()?);
+    SystemTime::now().duration_since(produced).ok()
+}
