@@ -19,6 +19,8 @@
 pub mod environment;
 /// What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
+/// What is found wrong in configuration, at the path of the key it concerns.
+pub mod findings;
 /// What can be seen from outside: metric names, logs, health, and the HTTP endpoint.
 pub mod telemetry;
 
@@ -43,5 +45,7 @@ pub mod embedded;
 pub mod pipeline;
 /// What a user writes: a YAML file that names source, filters, action and options.
 pub mod recipe;
+/// YAML files read with the place of every key, and checked against the structs they are meant for.
+pub mod yaml;
 /// What the process as a whole is told: monitoring, logging.
 pub mod settings;

@@ -3,11 +3,15 @@
 //! [`Action`] is the contract; each action has a file of its own, with its configuration and its
 //! errors. [`build`] is the one place that knows their names.
 
+mod config;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::event::Envelope;
+
+pub use config::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
 
 /// Something that is done with each event that passed a recipe's filters.
 ///

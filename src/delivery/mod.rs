@@ -3,5 +3,5 @@
 mod config;
 mod settings;
 
-pub use config::{OptionsConfig, Ordering};
+pub use config::{OnGap, OptionsConfig, Ordering};
 pub use settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};

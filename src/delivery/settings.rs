@@ -28,6 +28,22 @@ pub struct DeliverySettings {
     pub drain_timeout: Duration,
 }
 
+impl DeliverySettings {
+    /// The file that a pipeline's dead letters go to.
+    ///
+    /// The directory is named as the Python framework names it, so that a file which that left behind
+    /// is gone on with: the name in lower case, with `_` for everything that is no letter, digit,
+    /// `_` or `-`. Two names can lead to one directory.
+    pub fn failed_events_file(&self, pipeline: &str) -> PathBuf {
+        let directory: String = pipeline
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' })
+            .collect();
+        self.failed_events_dir.join(directory).join("failed_events.log")
+    }
+}
+
 /// How often an event is tried again, and after which waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrySettings {
