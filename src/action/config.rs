@@ -1,29 +1,76 @@
-//! What a recipe says about its action: `action`.
+//! What a recipe says about its action: `action.type` and `action.config`.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `action` of a recipe, by its `type`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
+/// An action and its settings, checked and ready to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionConfig {
-    /// Prints each event.
+    /// Prints each event to standard output.
     HelloWorld {
         /// Print in upper case.
-        #[serde(default)]
         to_upper: bool,
     },
     /// Does nothing.
     Noop,
-    /// Appends each event to a file, one JSON line per event.
+    /// Appends each event to a file, one line of JSON each.
     File {
-        /// The file; it and its directory are made if they do not exist.
+        /// The file.
         path: PathBuf,
-        /// Bytes above which the file is put aside as `PATH.1`, `PATH.2` and so on.
+        /// Begin a new file once this one holds so many bytes.
         rotate_bytes: Option<u64>,
-        /// How many files that were put aside are kept (default: all).
+        /// How many full files are kept besides the one that is written; `None` keeps all.
         rotate_keep: Option<u32>,
     },
+}
+
+/// `action.config` of `hello_world`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HelloWorldConfig {
+    /// Print in upper case (default false).
+    pub to_upper: bool,
+}
+
+/// `action.config` of `noop`: it has no keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoopConfig {}
+
+/// `action.config` of `file`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// The file that events are appended to, one line of JSON each.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// Begin a new file once this one holds so many bytes.
+    #[schemars(range(min = 1))]
+    pub rotate_bytes: Option<u64>,
+    /// How many full files are kept besides the one that is written (default: all).
+    pub rotate_keep: Option<u32>,
+}
+
+impl From<HelloWorldConfig> for ActionConfig {
+    fn from(config: HelloWorldConfig) -> Self {
+        Self::HelloWorld { to_upper: config.to_upper }
+    }
+}
+
+impl From<NoopConfig> for ActionConfig {
+    fn from(NoopConfig {}: NoopConfig) -> Self {
+        Self::Noop
+    }
+}
+
+impl From<FileConfig> for ActionConfig {
+    fn from(config: FileConfig) -> Self {
+        Self::File {
+            path: config.path.into(),
+            rotate_bytes: config.rotate_bytes,
+            rotate_keep: config.rotate_keep,
+        }
+    }
 }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use crate::event::Envelope;
 
 pub use build::{ActionBuildError, ActionContext, build};
-pub use config::ActionConfig;
+pub use config::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
 pub use file::FileAction;
 pub use hello_world::HelloWorld;
 pub use noop::Noop;

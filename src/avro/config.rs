@@ -26,6 +26,7 @@ pub struct RegistryConfig {
     #[serde(rename = "bearer.auth.token")]
     pub bearer_auth_token: Option<String>,
     /// Time-out of one request, in seconds (default 5).
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]
     pub timeout: Option<f64>,
 }
 

@@ -10,6 +10,7 @@ pub mod payload;
 mod platform_event;
 pub mod projection;
 mod registry;
+mod resolve;
 mod scan_cache;
 pub mod schemas;
 mod settings;

@@ -1,7 +1,12 @@
 //! What a recipe says about delivery: `options`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};
+use crate::findings::{Findings, KeyPath};
 
 /// `options` of a recipe. Unknown keys warn, as they do in the Python framework.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -10,24 +15,30 @@ pub struct OptionsConfig {
     /// Retries after the first attempt (default 0).
     pub retry_count: Option<u32>,
     /// Wait before the first retry, in seconds; doubles with each, with jitter, up to 60 (default 1.0).
+    #[schemars(range(min = 0, max = 60))]
     pub retry_backoff_seconds: Option<f64>,
     /// What an event leads to that could not be processed (default `CONTINUE`; any case).
     pub failure_mode: Option<String>,
     /// Directory of the dead-letter files (default `/tmp/logs/datahub/actions`).
+    #[schemars(length(min = 1))]
     pub failed_events_dir: Option<String>,
     /// Which events wait for each other: `partition`, `key` or `unordered` (default `partition`).
     pub ordering: Option<Ordering>,
     /// How many actions may run at once (default: one per partition; 16 for `key` and `unordered`).
+    #[schemars(range(min = 1, max = 100_000))]
     pub concurrency: Option<u32>,
     /// `group` (default), `per_event`, or an interval such as `10s`.
     pub commit: Option<String>,
     /// Per partition: events handed on and not yet committed (default 10000).
+    #[schemars(range(min = 1))]
     pub max_uncommitted: Option<u32>,
     /// Per pipeline: bytes of records held (default 32 MiB).
+    #[schemars(range(min = 1))]
     pub max_in_flight_bytes: Option<u64>,
     /// What to do about records that vanished before they were read (default `continue`).
-    pub on_gap: Option<String>,
+    pub on_gap: Option<OnGap>,
     /// How long a stop or a revocation waits for running actions, in seconds (default 25).
+    #[schemars(range(min = 0, max = 86400))]
     pub drain_timeout_seconds: Option<f64>,
 }
 
@@ -42,4 +53,167 @@ pub enum Ordering {
     Key,
     /// None.
     Unordered,
+}
+
+/// What to do about records that vanished before they were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// Go on at the start of what the log holds.
+    #[default]
+    Continue,
+    /// Wait until the gap is acknowledged. Not supported yet.
+    Wait,
+}
+
+impl OptionsConfig {
+    /// Fills in every default. `async_commit` is the interval that the source's
+    /// `async_commit_enabled` asks for.
+    pub fn resolve(
+        &self,
+        at: &KeyPath,
+        async_commit: Option<Duration>,
+        findings: &mut Findings,
+    ) -> Option<DeliverySettings> {
+        let errors = findings.errors();
+        let failure_mode = self.failure_mode(at, findings);
+        let commit = self.commit_mode(at, async_commit, findings);
+        if self.on_gap == Some(OnGap::Wait) {
+            findings.error(&at.key("on_gap"), "`wait` is not supported yet by this version; use `continue`");
+        }
+        let ordering = self.ordering.unwrap_or_default();
+        let concurrency = match (self.concurrency.map(size), ordering) {
+            (None, Ordering::Key | Ordering::Unordered) => Some(DeliverySettings::DEFAULT_CONCURRENCY),
+            (concurrency, _) => concurrency,
+        };
+        let retry = RetrySettings {
+            count: self.retry_count.unwrap_or(0),
+            backoff: Duration::from_secs_f64(self.retry_backoff_seconds.unwrap_or(1.0)),
+        };
+        let settings = DeliverySettings {
+            retry,
+            failure_mode,
+            failed_events_dir: self
+                .failed_events_dir
+                .as_deref()
+                .unwrap_or("/tmp/logs/datahub/actions")
+                .into(),
+            ordering,
+            concurrency,
+            commit,
+            max_uncommitted: size(self.max_uncommitted.unwrap_or(10_000)),
+            max_in_flight_bytes: self
+                .max_in_flight_bytes
+                .map_or(32 << 20, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            drain_timeout: Duration::from_secs_f64(self.drain_timeout_seconds.unwrap_or(25.0)),
+        };
+        (findings.errors() == errors).then_some(settings)
+    }
+
+    fn failure_mode(&self, at: &KeyPath, findings: &mut Findings) -> FailureMode {
+        match self.failure_mode.as_deref().map(str::to_uppercase).as_deref() {
+            None | Some("CONTINUE") => FailureMode::Continue,
+            Some("THROW") => FailureMode::Throw,
+            Some(other) => {
+                let text = format!("expected CONTINUE or THROW, found \"{other}\"");
+                findings.error(&at.key("failure_mode"), text);
+                FailureMode::Continue
+            }
+        }
+    }
+
+    fn commit_mode(
+        &self,
+        at: &KeyPath,
+        async_commit: Option<Duration>,
+        findings: &mut Findings,
+    ) -> CommitMode {
+        let at = at.key("commit");
+        let given = match self.commit.as_deref() {
+            None => return async_commit.map_or(CommitMode::Group, CommitMode::Interval),
+            Some("group") => CommitMode::Group,
+            Some("per_event") => CommitMode::PerEvent,
+            Some(interval) => match interval_of(interval) {
+                Some(interval) => CommitMode::Interval(interval),
+                None => {
+                    let text = format!(
+                        "expected group, per_event, or an interval such as 10s, found \"{interval}\""
+                    );
+                    findings.error(&at, text);
+                    CommitMode::Group
+                }
+            },
+        };
+        if async_commit.is_some() {
+            findings
+                .error(&at, "source.config.async_commit_enabled sets an interval too; remove one of the two");
+        }
+        given
+    }
+}
+
+/// `10s`, `1m 30s`, `500ms`: more than nothing.
+fn interval_of(text: &str) -> Option<Duration> {
+    let interval: jiff::SignedDuration = text.parse().ok()?;
+    Duration::try_from(interval).ok().filter(|interval| !interval.is_zero())
+}
+
+/// A count as a size: every machine this runs on has at least 32 bits.
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(config: &OptionsConfig, async_commit: Option<Duration>) -> Result<DeliverySettings, String> {
+        let mut findings = Findings::default();
+        config
+            .resolve(&KeyPath::root().key("options"), async_commit, &mut findings)
+            .ok_or_else(|| findings.into_iter().map(|finding| finding.text).collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn without_options_an_event_is_tried_once_and_then_put_aside() {
+        let settings = resolved(&OptionsConfig::default(), None).unwrap();
+        assert_eq!(settings.retry.count, 0);
+        assert_eq!(settings.failure_mode, FailureMode::Continue);
+        assert_eq!(settings.commit, CommitMode::Group);
+        assert_eq!(settings.concurrency, None);
+        assert_eq!(settings.max_in_flight_bytes, 33_554_432);
+    }
+
+    #[test]
+    fn order_by_key_runs_sixteen_at_once_unless_told_otherwise() {
+        let by_key = OptionsConfig { ordering: Some(Ordering::Key), ..Default::default() };
+        assert_eq!(resolved(&by_key, None).unwrap().concurrency, Some(16));
+        let told = OptionsConfig { concurrency: Some(3), ..by_key };
+        assert_eq!(resolved(&told, None).unwrap().concurrency, Some(3));
+    }
+
+    #[test]
+    fn commits_take_their_interval_from_one_place_only() {
+        let interval = Some(Duration::from_secs(10));
+        let commit = |text: &str| OptionsConfig { commit: Some(text.to_owned()), ..Default::default() };
+        assert_eq!(
+            resolved(&OptionsConfig::default(), interval).unwrap().commit,
+            CommitMode::Interval(Duration::from_secs(10))
+        );
+        assert_eq!(
+            resolved(&commit("500ms"), None).unwrap().commit,
+            CommitMode::Interval(Duration::from_millis(500))
+        );
+        assert!(resolved(&commit("10s"), interval).unwrap_err().contains("remove one of the two"));
+        for wrong in ["often", "0s", "-1s", "10"] {
+            assert!(resolved(&commit(wrong), None).unwrap_err().contains("such as 10s"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_failure_mode_may_be_written_in_any_case() {
+        let mode = |text: &str| OptionsConfig { failure_mode: Some(text.to_owned()), ..Default::default() };
+        assert_eq!(resolved(&mode("throw"), None).unwrap().failure_mode, FailureMode::Throw);
+        assert!(resolved(&mode("stop"), None).unwrap_err().contains("CONTINUE or THROW"));
+    }
 }

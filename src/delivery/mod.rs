@@ -9,7 +9,7 @@ mod settings;
 mod tracker;
 
 pub use budget::Budget;
-pub use config::{OptionsConfig, Ordering};
+pub use config::{OnGap, OptionsConfig, Ordering};
 pub use epoch::PartitionEpoch;
 pub use lane::{Delivery, LaneEntrance, Lanes, Processed, Processor};
 pub use retry::{BACKOFF_CAP, RETRY_AFTER_CAP, RetryPolicy};

@@ -31,6 +31,20 @@ pub struct DeliverySettings {
 impl DeliverySettings {
     /// How many actions may run at once with `key` and `unordered` where the recipe is silent.
     pub const DEFAULT_CONCURRENCY: usize = 16;
+
+    /// The file that a pipeline's dead letters go to.
+    ///
+    /// The directory is named as the Python framework names it, so that a file which that left behind
+    /// is gone on with: the name in lower case, with `_` for everything that is no letter, digit,
+    /// `_` or `-`. Two names can lead to one directory.
+    pub fn failed_events_file(&self, pipeline: &str) -> PathBuf {
+        let directory: String = pipeline
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' })
+            .collect();
+        self.failed_events_dir.join(directory).join("failed_events.log")
+    }
 }
 
 /// How often an event is tried again, and after which waits.

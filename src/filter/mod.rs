@@ -1,1 +1,14 @@
-//! filter
+//! Which events a pipeline wants.
+//!
+//! A recipe says it in two styles, `filters` and the older `filter`; both compile to the same
+//! [`Filters`]. What can be decided on the few fields that a scan reads off the bytes is decided
+//! there, so that most of a topic's records are never decoded; the rest is decided on the event.
+
+mod compiled;
+mod config;
+mod predicate;
+mod scan;
+
+pub use compiled::Filters;
+pub use config::{EventTypeFilterConfig, EventTypeSpec, FilterConfig, FiltersConfig, OneOrMany};
+pub use scan::ScanVerdict;

@@ -18,17 +18,31 @@ pub struct KafkaSourceConfig {
     /// `true`: commit every `async_commit_interval` milliseconds instead of as soon as possible.
     pub async_commit_enabled: bool,
     /// Milliseconds between commits when `async_commit_enabled` is true (default 10000).
+    #[schemars(range(min = 1))]
     pub async_commit_interval: Option<u64>,
     /// Attempts at one commit before it is left to the next one (default 5).
+    #[schemars(range(min = 1))]
     pub commit_retry_count: Option<u32>,
     /// The longest wait between two attempts at a commit, in seconds (default 10.0).
+    #[schemars(range(min = 0, max = 3600))]
     pub commit_retry_backoff: Option<f64>,
     /// `false` turns the projection scan off: every record is decoded in full (for diagnosis).
-    #[serde(alias = "enable_pre_deserialization_filter")]
     pub enable_mcl_pre_deserialization_filter: Option<bool>,
+    /// Another name of the same.
+    pub enable_pre_deserialization_filter: Option<bool>,
     /// Where a group without a committed offset begins: `earliest`, `latest`, or a time (RFC 3339,
     /// or milliseconds since the Unix epoch).
-    pub start_position: Option<String>,
+    pub start_position: Option<StartPositionConfig>,
+}
+
+/// `start_position` as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StartPositionConfig {
+    /// Milliseconds since the Unix epoch.
+    Milliseconds(i64),
+    /// A name, a time, or milliseconds in quotes.
+    Text(String),
 }
 
 /// `source.config.connection`.
@@ -42,6 +56,7 @@ pub struct ConnectionConfig {
     /// Further settings of the registry client, with Confluent's names.
     pub schema_registry_config: RegistryConfig,
     /// Time-out of a request to Kafka, in seconds (default 60).
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 86400))]
     pub client_timeout_seconds: Option<f64>,
     /// Any property of librdkafka; an empty value is ignored.
     pub consumer_config: BTreeMap<String, PropertyValue>,
@@ -61,6 +76,19 @@ pub enum PropertyValue {
     Text(String),
     /// Nothing: as if the property were not there.
     Null,
+}
+
+impl PropertyValue {
+    /// The value as librdkafka takes it; an empty one counts as not given.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Bool(flag) => Some(flag.to_string()),
+            Self::Integer(number) => Some(number.to_string()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Self::Null => None,
+        }
+    }
 }
 
 /// A property may hold a password, so its value is never shown.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::consumer_config;
 use super::committer::{CommitBell, CommitSettings, Committer};
+use super::connect::connect;
 use super::context::{RebalanceRequest, RelayConsumer, RelayContext, partition_list};
 use super::reports::Reports;
 use super::screen::{Screen, Screening};
@@ -49,6 +50,21 @@ pub enum ConsumerError {
     /// librdkafka refused the configuration.
     #[error("cannot create the Kafka consumer: {0}; see connection.consumer_config in the recipe")]
     Create(KafkaError),
+    /// The brokers did not answer when the pipeline started.
+    #[error(
+        "cannot reach Kafka at {brokers}: {source} (tried for {seconds} s); check connection.bootstrap in the recipe, or KAFKA_BOOTSTRAP_SERVER, and the security settings in connection.consumer_config"
+    )]
+    Unreachable {
+        /// `bootstrap.servers`.
+        brokers: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// The last answer.
+        source: KafkaError,
+    },
+    /// The pipeline was told to stop before it was under way. Not a failure.
+    #[error("stopped before it was under way")]
+    Stopped,
     /// The topics could not be subscribed to.
     #[error("cannot subscribe: {0}")]
     Subscribe(KafkaError),
@@ -156,6 +172,9 @@ pub fn consume<S: Screen, P: Processor>(
 
 impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn run(&mut self) -> Result<(), ConsumerError> {
+        let stop = &self.parts.stop;
+        connect(&self.consumer, &self.parts.settings, &|| stop.is_cancelled())?;
+        self.parts.reports.connected();
         let topics: Vec<&str> = self.parts.settings.topics.iter().map(|(topic, _)| topic.as_str()).collect();
         self.consumer.subscribe(&topics).map_err(ConsumerError::Subscribe)?;
         let consumer = Arc::clone(&self.consumer);

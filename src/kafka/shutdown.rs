@@ -41,7 +41,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         consumer.context().close();
         drop_consumer(consumer);
         match committed {
-            _ if matches!(ended, Err(ConsumerError::Start(StartError::Stopped))) => Ok(()),
+            _ if matches!(ended, Err(ConsumerError::Stopped | ConsumerError::Start(StartError::Stopped))) => {
+                Ok(())
+            }
             Some(Err(error)) if ended.is_ok() => Err(ConsumerError::Fatal(error)),
             _ => ended,
         }

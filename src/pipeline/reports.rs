@@ -57,7 +57,8 @@ impl Reports for PipelineReports {
             // Also where there is none: the group has said so.
             RebalanceKind::Assigned | RebalanceKind::Revoked => self.health.holds(Condition::Assignment),
             RebalanceKind::Lost => {
-                self.health.lacks(Condition::Assignment, "the group has given this member up; it joins again");
+                self.health
+                    .lacks(Condition::Assignment, "the group has given this member up; it joins again");
             }
         }
     }

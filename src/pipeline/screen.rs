@@ -30,7 +30,12 @@ enum Plan {
 impl ProjectionScreen {
     /// A screen. Without `scan` every record goes to its lane (for diagnosis); `by_key` also reads the
     /// entity's URN, which chooses the lane.
-    pub(super) fn new(registry: Arc<SchemaRegistry>, filters: Arc<Filters>, scan: bool, by_key: bool) -> Self {
+    pub(super) fn new(
+        registry: Arc<SchemaRegistry>,
+        filters: Arc<Filters>,
+        scan: bool,
+        by_key: bool,
+    ) -> Self {
         let plan = |route| {
             if scan && filters.decide_unscanned(route) == ScanVerdict::Drop {
                 return Plan::DropAll;

@@ -1,7 +1,7 @@
 //! The way of one event through a lane: decode, filter, act, and what follows where one of these fails.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ pub(super) struct Stages {
     parts: Arc<Parts>,
     commits: CommitBell,
     stop: CancellationToken,
+    /// The first event that failed for good.
+    failure: Arc<OnceLock<String>>,
     /// Whether the registry was found wanting, so that it is reported once when it answers again.
     registry_out: AtomicBool,
 }
@@ -64,17 +66,28 @@ impl Processor for Stages {
 
     fn failed(&self, outcome: Outcome) {
         if let Outcome::Failed(position, stage, message) = outcome {
-            let stage = stage.as_str();
-            tracing::error!(pipeline = %self.parts.pipeline, %position, stage, "stopping, failure_mode is THROW: {message}");
+            let text = format!(
+                "the event at {position} failed at the stage `{}`: {message} (failure_mode: THROW)",
+                stage.as_str()
+            );
+            tracing::error!(pipeline = %self.parts.pipeline, "stopping: {text}");
+            // The first one counts; others may fail while the pipeline drains.
+            let _ = self.failure.set(text);
         }
         self.stop.cancel();
     }
 }
 
 impl Stages {
-    /// The stages of a pipeline. `stop` is cancelled when an event fails for good.
-    pub(super) fn new(parts: Arc<Parts>, commits: CommitBell, stop: CancellationToken) -> Self {
-        Self { parts, commits, stop, registry_out: AtomicBool::new(false) }
+    /// The stages of a pipeline. When an event fails for good, `stop` is cancelled and `failure` says
+    /// why.
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        commits: CommitBell,
+        stop: CancellationToken,
+        failure: Arc<OnceLock<String>>,
+    ) -> Self {
+        Self { parts, commits, stop, failure, registry_out: AtomicBool::new(false) }
     }
 
     async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
@@ -146,7 +159,11 @@ impl Stages {
     }
 
     /// Runs the action, again and again as the retry policy allows.
-    async fn act(&self, delivery: &Delivery, envelope: &Envelope) -> Result<Result<(), Failure>, Interrupted> {
+    async fn act(
+        &self,
+        delivery: &Delivery,
+        envelope: &Envelope,
+    ) -> Result<Result<(), Failure>, Interrupted> {
         let Parts { action, retry, metrics, .. } = &*self.parts;
         let mut attempts = 0;
         let mut first_at = None;
@@ -166,7 +183,14 @@ impl Stages {
             };
             if !class.is_empty() {
                 let message = error.to_string();
-                return Ok(Err(Failure { stage: Stage::Action, class, message, attempts, first_at, last_at: now }));
+                return Ok(Err(Failure {
+                    stage: Stage::Action,
+                    class,
+                    message,
+                    attempts,
+                    first_at,
+                    last_at: now,
+                }));
             }
             metrics.retried();
             let position = &delivery.record.position;
@@ -223,7 +247,14 @@ async fn wait(delivery: &Delivery, how_long: Duration) -> Result<(), Interrupted
 
 fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
     let now = SystemTime::now();
-    Failure { stage, class: error.class(), message: error.to_string(), attempts: 1, first_at: now, last_at: now }
+    Failure {
+        stage,
+        class: error.class(),
+        message: error.to_string(),
+        attempts: 1,
+        first_at: now,
+        last_at: now,
+    }
 }
 
 /// How long ago the record was produced, by its timestamp and this machine's clock.

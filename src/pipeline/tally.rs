@@ -92,4 +92,3 @@ impl fmt::Display for Summary {
         write!(f, " in {seconds:.1} s")
     }
 }
-

@@ -1,1 +1,46 @@
-//! recipe
+//! What a user writes: a recipe, one YAML file for one pipeline.
+//!
+//! A file is read into a marked tree, its variables are filled in, every key is checked, and what the
+//! stages make of their parts becomes a [`Recipe`]. All errors of all files are found in one go, each
+//! with file, line and key; a recipe with an error does not keep the others from running.
+
+mod files;
+mod load;
+mod model;
+mod read;
+mod supported;
+mod variables;
+
+use std::path::PathBuf;
+
+use crate::action::ActionConfig;
+use crate::avro::RegistrySettings;
+use crate::delivery::DeliverySettings;
+use crate::filter::Filters;
+use crate::kafka::ConsumerSettings;
+
+pub use crate::yaml::Problem;
+pub use load::{Disabled, Loaded, load};
+
+/// A recipe with every variable, default and environment setting resolved: ready to build.
+///
+/// Holds secrets, so it has no `Debug`.
+#[derive(Clone)]
+pub struct Recipe {
+    /// The pipeline's name, unique in the process.
+    pub name: String,
+    /// The file it was read from, as the user named it.
+    pub file: PathBuf,
+    /// How and what the pipeline consumes.
+    pub consumer: ConsumerSettings,
+    /// How schemas are fetched.
+    pub registry: RegistrySettings,
+    /// Whether records are scanned before they are decoded; false is for diagnosis.
+    pub scan: bool,
+    /// Which events are wanted.
+    pub filters: Filters,
+    /// What is done with them.
+    pub action: ActionConfig,
+    /// Order, retries, commits, dead letters.
+    pub delivery: DeliverySettings,
+}

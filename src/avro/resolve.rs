@@ -1,0 +1,260 @@
+//! From what a recipe and the environment say about the registry to [`RegistrySettings`].
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::config::RegistryConfig;
+use super::settings::{RegistryAuth, RegistrySettings};
+use crate::environment::Environment;
+use crate::findings::{Findings, KeyPath};
+
+/// Time-out of one request where the recipe is silent: the registry is asked once per schema id, and
+/// a partition waits for the answer.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl RegistryConfig {
+    /// Fills in every default. `url` is the recipe's `schema_registry_url`; `at` is the path of
+    /// `connection`.
+    pub fn resolve(
+        &self,
+        url: Option<&str>,
+        environment: &Environment,
+        at: &KeyPath,
+        findings: &mut Findings,
+    ) -> Option<RegistrySettings> {
+        let errors = findings.errors();
+        let url_key = at.key("schema_registry_url");
+        let at = at.key("schema_registry_config");
+        let mut urls = Vec::new();
+        let mut from_url = None;
+        for (url, user_info) in registry_urls(url, environment, &url_key, findings) {
+            urls.push(url);
+            match (&from_url, user_info) {
+                (_, None) => {}
+                (None, Some(user_info)) => from_url = Some(user_info),
+                (Some(first), Some(other)) if *first == other => {}
+                _ => findings
+                    .error(&url_key, "the URLs have different user information; one user serves them all"),
+            }
+        }
+        let auth = self.auth(from_url, &at, findings);
+        let mut file = |key: &str, path: &Option<String>| {
+            let path = PathBuf::from(path.as_deref().filter(|path| !path.is_empty())?);
+            if let Err(error) = File::open(&path) {
+                findings.error(&at.key(key), format!("{} cannot be read: {error}", path.display()));
+            }
+            Some(path)
+        };
+        let settings = RegistrySettings {
+            urls,
+            auth,
+            ca_file: file("ssl.ca.location", &self.ssl_ca_location),
+            certificate_file: file("ssl.certificate.location", &self.ssl_certificate_location),
+            key_file: file("ssl.key.location", &self.ssl_key_location),
+            timeout: self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs_f64),
+        };
+        match (&settings.certificate_file, &settings.key_file) {
+            (Some(_), None) => {
+                findings.error(&at.key("ssl.key.location"), "is missing: the certificate needs its key")
+            }
+            (None, Some(_)) => {
+                findings
+                    .error(&at.key("ssl.certificate.location"), "is missing: the key needs its certificate");
+            }
+            _ => {}
+        }
+        (findings.errors() == errors).then_some(settings)
+    }
+
+    fn auth(
+        &self,
+        from_url: Option<(String, String)>,
+        at: &KeyPath,
+        findings: &mut Findings,
+    ) -> RegistryAuth {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        if self.basic_auth_credentials_source.as_deref() == Some("SASL_INHERIT") {
+            let text = "SASL_INHERIT is not supported yet by this version; give basic.auth.user.info";
+            findings.error(&at.key("basic.auth.credentials.source"), text);
+        }
+        let user_info_key = at.key("basic.auth.user.info");
+        let user_info = given(&self.basic_auth_user_info).and_then(|user_info| {
+            let pair =
+                user_info.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()));
+            if pair.is_none() {
+                findings.error(&user_info_key, "expected user:password");
+            }
+            pair
+        });
+        let token = given(&self.bearer_auth_token);
+        if from_url.is_some() && user_info.is_some() {
+            findings.error(&user_info_key, "the URL has user information too; remove one of the two");
+        }
+        match (user_info.or(from_url), token) {
+            (Some(_), Some(_)) => {
+                let text = "a user and password are given too; remove one of the two";
+                findings.error(&at.key("bearer.auth.token"), text);
+                RegistryAuth::None
+            }
+            (Some((user, password)), None) => {
+                RegistryAuth::Basic { user, password: SecretString::from(password) }
+            }
+            (None, Some(token)) => RegistryAuth::Bearer(SecretString::from(token)),
+            (None, None) => RegistryAuth::None,
+        }
+    }
+}
+
+/// User and password.
+type UserInfo = (String, String);
+
+fn registry_urls(
+    url: Option<&str>,
+    environment: &Environment,
+    at: &KeyPath,
+    findings: &mut Findings,
+) -> Vec<(Url, Option<UserInfo>)> {
+    let (text, origin) = match url.filter(|url| !url.is_empty()) {
+        Some(url) => (url.to_owned(), String::new()),
+        None => from_environment(environment),
+    };
+    let mut urls = Vec::new();
+    for url in text.split(',').map(str::trim) {
+        // The text itself is not shown: it may hold a password.
+        match Url::parse(url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                urls.push(without_user_info(url));
+            }
+            Ok(_) => findings.error(at, format!("expected a URL that begins with http:// or https://{origin}")),
+            Err(error) => findings.error(
+                at,
+                format!("expected a URL such as http://localhost:8081, several separated by commas{origin}: {error}"),
+            ),
+        }
+    }
+    urls
+}
+
+/// DataHub's metadata service serves a registry of its own, below its base path.
+fn from_environment(environment: &Environment) -> (String, String) {
+    for name in ["SCHEMA_REGISTRY_URL", "KAFKA_SCHEMAREGISTRY_URL"] {
+        if let Some(url) = environment.get(name) {
+            return (url.to_owned(), format!(" in the variable {name}"));
+        }
+    }
+    let base_path = environment.get("DATAHUB_GMS_BASE_PATH").filter(|path| *path != "/").unwrap_or_default();
+    let origin = if base_path.is_empty() { "" } else { " (from the variable DATAHUB_GMS_BASE_PATH)" };
+    (format!("http://localhost:8080{base_path}/schema-registry/api/"), origin.to_owned())
+}
+
+fn without_user_info(mut url: Url) -> (Url, Option<UserInfo>) {
+    let user_info = (!url.username().is_empty() || url.password().is_some())
+        .then(|| (decoded(url.username()), decoded(url.password().unwrap_or_default())));
+    // Both fail only for a URL without a host, which was refused above.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    (url, user_info)
+}
+
+/// `%40` is `@`.
+fn decoded(text: &str) -> String {
+    // A form's `+` means a space, a URL's does not.
+    url::form_urlencoded::parse(format!("x={}", text.replace('+', "%2B").replace('&', "%26")).as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn resolved(
+        config: &RegistryConfig,
+        url: Option<&str>,
+        environment: &Environment,
+    ) -> Result<RegistrySettings, String> {
+        let mut findings = Findings::default();
+        config
+            .resolve(url, environment, &KeyPath::root(), &mut findings)
+            .ok_or_else(|| findings.into_iter().map(|finding| finding.text).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn urls(url: Option<&str>, environment: &Environment) -> Vec<String> {
+        let settings = resolved(&RegistryConfig::default(), url, environment).unwrap();
+        settings.urls.iter().map(Url::to_string).collect()
+    }
+
+    #[test]
+    fn the_recipe_wins_then_our_variable_then_the_frameworks_then_datahub() {
+        let mut variables = vec![
+            ("SCHEMA_REGISTRY_URL", "http://ours:8081"),
+            ("KAFKA_SCHEMAREGISTRY_URL", "http://theirs:8081"),
+            ("DATAHUB_GMS_BASE_PATH", "/gms"),
+        ];
+        let mut expected = vec![
+            "http://ours:8081/",
+            "http://theirs:8081/",
+            "http://localhost:8080/gms/schema-registry/api/",
+        ];
+        let environment = |variables: &[(&str, &str)]| {
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect::<Environment>()
+        };
+        assert_eq!(urls(Some("https://r/p/"), &environment(&variables)), ["https://r/p/"]);
+        while !expected.is_empty() {
+            assert_eq!(urls(None, &environment(&variables)), [expected.remove(0)]);
+            variables.remove(0);
+        }
+        assert_eq!(urls(None, &Environment::default()), ["http://localhost:8080/schema-registry/api/"]);
+        let root = Environment::from([("DATAHUB_GMS_BASE_PATH", "/")]);
+        assert_eq!(urls(None, &root), ["http://localhost:8080/schema-registry/api/"]);
+    }
+
+    #[test]
+    fn user_information_leaves_the_url_and_becomes_basic_authentication() {
+        let settings = resolved(
+            &RegistryConfig::default(),
+            Some("http://me:p%40ss+w@a:1/x, http://b:2"),
+            &Environment::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            settings.urls.iter().map(Url::as_str).collect::<Vec<_>>(),
+            ["http://a:1/x", "http://b:2/"]
+        );
+        let RegistryAuth::Basic { user, password } = settings.auth else { panic!("expected basic") };
+        assert_eq!((user.as_str(), password.expose_secret()), ("me", "p@ss+w"));
+    }
+
+    #[test]
+    fn one_way_to_log_in_is_enough() {
+        let config = RegistryConfig {
+            basic_auth_user_info: Some("a:b".to_owned()),
+            bearer_auth_token: Some("canary".to_owned()),
+            ..Default::default()
+        };
+        let error = resolved(&config, Some("http://u:p@r"), &Environment::default()).unwrap_err();
+        assert!(
+            error.contains("the URL has user information too") && error.contains("remove one of the two")
+        );
+        assert!(!error.contains("canary"));
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_showing_it() {
+        for wrong in ["localhost:8081", "ftp://r", "http://", "http://r,", "http://u:canary@r:99999"] {
+            let error =
+                resolved(&RegistryConfig::default(), Some(wrong), &Environment::default()).unwrap_err();
+            assert!(error.contains("expected a URL") && !error.contains("canary"), "{wrong}: {error}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is found wrong or odd in configuration, each at the path of the key it concerns.
+//!
+//! Whoever owns a configuration struct checks it and writes into [`Findings`]; it need not know which
+//! file the keys came from, nor where they stand in it. Nothing stops at the first error.
+
+use std::fmt;
+
+/// The way from the top of a configuration file to one of its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPath(Vec<Step>);
+
+/// One step of a [`KeyPath`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The key of a map.
+    Key(String),
+    /// The place in a list, from 0.
+    Index(usize),
+}
+
+/// Errors and warnings in the order in which they were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings(Vec<Finding>);
+
+/// One error or warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it keeps the configuration from being used.
+    pub severity: Severity,
+    /// The key it is about.
+    pub at: KeyPath,
+    /// What is wrong, and what would be right.
+    pub text: String,
+}
+
+/// Whether a finding keeps the configuration from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It does.
+    Error,
+    /// It does not, but the user should know.
+    Warning,
+}
+
+impl KeyPath {
+    /// The top of a file.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// The path of a key below this one.
+    pub fn key(&self, key: &str) -> Self {
+        self.step(Step::Key(key.to_owned()))
+    }
+
+    /// The path of an item of the list at this path.
+    pub fn index(&self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    /// The steps from the top.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The last key on the path, if the path does not end in a list.
+    pub fn last_key(&self) -> Option<&str> {
+        match self.0.last() {
+            Some(Step::Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+}
+
+/// `source.config.connection`, `filters[0]`, `consumer_config["group.id"]`.
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if key.contains('.') || key.is_empty() => write!(f, "[\"{key}\"]")?,
+                Step::Key(key) if depth == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Findings {
+    /// Notes something that keeps the configuration from being used.
+    pub fn error(&mut self, at: &KeyPath, text: impl Into<String>) {
+        self.0.push(Finding { severity: Severity::Error, at: at.clone(), text: text.into() });
+    }
+
+    /// Notes something the user should know.
+    pub fn warning(&mut self, at: &KeyPath, text: impl Into<String>) {
+        self.0.push(Finding { severity: Severity::Warning, at: at.clone(), text: text.into() });
+    }
+
+    /// How many errors there are. A check that leaves this number as it was has succeeded.
+    pub fn errors(&self) -> usize {
+        self.0.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// Takes over what another check found.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_as_one_would_say_it() {
+        let path = KeyPath::root().key("filters").index(0).key("config");
+        assert_eq!(path.to_string(), "filters[0].config");
+        let property = KeyPath::root().key("consumer_config").key("group.id");
+        assert_eq!(property.to_string(), "consumer_config[\"group.id\"]");
+    }
+}

@@ -1,0 +1,121 @@
+//! From a recipe to the components that it describes.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::reports::PipelineReports;
+use super::stages::Parts;
+use super::tally::Tally;
+use crate::action::{self, ActionBuildError, ActionContext};
+use crate::avro::{Decoder, RegistrySetupError, SchemaRegistry};
+use crate::dead_letter::{FileStore, StoreError};
+use crate::delivery::{DeliverySettings, RetryPolicy};
+use crate::kafka::ConsumerSettings;
+use crate::recipe::Recipe;
+use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth};
+
+/// What a pipeline shares with the others of the process.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where lanes and actions run.
+    pub runtime: Handle,
+    /// Where metrics are kept.
+    pub metrics: Arc<Metrics>,
+    /// Where its health is shown.
+    pub board: Arc<HealthBoard>,
+}
+
+/// A pipeline with everything built that can be built without Kafka. A recipe starts whole or not at
+/// all: what is wrong with it is found here.
+pub struct Pipeline {
+    pub(super) consumer: ConsumerSettings,
+    pub(super) delivery: DeliverySettings,
+    pub(super) scan: bool,
+    pub(super) registry: Arc<SchemaRegistry>,
+    pub(super) parts: Arc<Parts>,
+    pub(super) reports: Arc<PipelineReports>,
+    pub(super) health: Arc<PipelineHealth>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) runtime: Handle,
+}
+
+/// Why a pipeline could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The schema registry's client.
+    #[error(transparent)]
+    Registry(#[from] RegistrySetupError),
+    /// The action.
+    #[error(transparent)]
+    Action(#[from] ActionBuildError),
+    /// The dead-letter store: a pipeline that could not store one must not read anything.
+    #[error(transparent)]
+    DeadLetters(#[from] StoreError),
+}
+
+impl Pipeline {
+    /// Builds what a recipe describes: opens the action and the dead-letter file, and prepares the
+    /// registry's client. Blocks for as long as that takes. Does not touch the network.
+    ///
+    /// # Errors
+    /// [`BuildError`]; the board shows the pipeline as failed with the same text.
+    pub fn build(recipe: Recipe, surroundings: &Surroundings) -> Result<Self, BuildError> {
+        let health = surroundings.board.pipeline(&recipe.name);
+        let built = Self::build_parts(recipe, surroundings, Arc::clone(&health));
+        if let Err(error) = &built {
+            let reason = error.to_string();
+            health.enter(crate::telemetry::PipelineState::Failed { reason });
+        }
+        built
+    }
+
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.parts.pipeline
+    }
+
+    fn build_parts(
+        recipe: Recipe,
+        surroundings: &Surroundings,
+        health: Arc<PipelineHealth>,
+    ) -> Result<Self, BuildError> {
+        let Recipe { name, consumer, registry, scan, filters, action, delivery, .. } = recipe;
+        let registry = Arc::new(SchemaRegistry::new(&registry)?);
+        let dead_letters = FileStore::open(delivery.failed_events_file(&name))?;
+        health.holds(Condition::DeadLetters);
+        let pipeline: Arc<str> = name.into();
+        let context = ActionContext { pipeline: Arc::clone(&pipeline) };
+        let action = action::build(&action, context)?;
+        let metrics = surroundings.metrics.pipeline(&pipeline);
+        let tally = Arc::new(Tally::new());
+        let reports = PipelineReports {
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+            tally: Arc::clone(&tally),
+        };
+        let parts = Parts {
+            pipeline,
+            decoder: Decoder::new(Arc::clone(&registry)),
+            filters: Arc::new(filters),
+            action,
+            dead_letters: Arc::new(dead_letters),
+            retry: RetryPolicy::new(&delivery.retry),
+            failure_mode: delivery.failure_mode,
+            metrics,
+            health: Arc::clone(&health),
+            tally: Arc::clone(&tally),
+        };
+        Ok(Self {
+            consumer,
+            delivery,
+            scan,
+            registry,
+            parts: Arc::new(parts),
+            reports: Arc::new(reports),
+            health,
+            tally,
+            runtime: surroundings.runtime.clone(),
+        })
+    }
+}

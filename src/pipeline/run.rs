@@ -1,0 +1,158 @@
+//! A pipeline at work, from its first question to the registry to its last commit.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::build::Pipeline;
+use super::screen::ProjectionScreen;
+use super::stages::Stages;
+use super::tally::Summary;
+use crate::avro::{RegistryError, SchemaRegistry};
+use crate::delivery::{Budget, Lanes, Ordering};
+use crate::kafka::{ConsumerError, ConsumerParts, consume};
+use crate::telemetry::{Condition, PipelineHealth, PipelineState};
+
+/// How long a pipeline tries to reach the registry before it gives up. Once it runs, outages are
+/// waited out.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the registry is asked whether it is there, for readiness.
+const REGISTRY_PROBE: Duration = Duration::from_secs(10);
+
+/// How a pipeline ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub pipeline: String,
+    /// What it did.
+    pub summary: Summary,
+    /// Why it ended by itself; `Ok` if it was told to stop.
+    pub result: Result<(), PipelineError>,
+}
+
+/// Why a pipeline ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Kafka.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
+    /// The registry did not answer when the pipeline started.
+    #[error("{source} (tried for {seconds} s)")]
+    Registry {
+        /// How long it was tried.
+        seconds: u64,
+        /// The last answer.
+        source: RegistryError,
+    },
+    /// An event could not be processed and `failure_mode` is `THROW`.
+    #[error("{0}")]
+    EventFailed(String),
+    /// The polling thread could not be started, or panicked.
+    #[error("the polling thread ended without a result: {0}")]
+    Thread(String),
+}
+
+impl Pipeline {
+    /// Runs until `stop` is cancelled or the pipeline fails; then drains, commits, leaves the group and
+    /// closes the action.
+    pub async fn run(self, stop: CancellationToken) -> Ended {
+        // A pipeline that fails stops itself and no other.
+        let stop = stop.child_token();
+        let pipeline = self.parts.pipeline.to_string();
+        let result = match self.await_registry(&stop).await {
+            Ok(()) => self.consume(&stop).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = self.parts.action.close().await {
+            tracing::error!(pipeline, %error, "the action did not close cleanly");
+        }
+        match &result {
+            Ok(()) => self.health.enter(PipelineState::Ended),
+            Err(error) => self.health.enter(PipelineState::Failed { reason: error.to_string() }),
+        }
+        Ended { pipeline, summary: self.tally.summary(), result }
+    }
+
+    /// Asks the registry until it answers, at the longest [`REGISTRY_PATIENCE`].
+    async fn await_registry(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+        let deadline = Instant::now() + REGISTRY_PATIENCE;
+        loop {
+            let asked = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                asked = self.registry.probe() => asked,
+            };
+            let source = match asked {
+                Ok(()) => {
+                    self.health.holds(Condition::Registry);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                return Err(PipelineError::Registry { seconds: REGISTRY_PATIENCE.as_secs(), source });
+            }
+            tracing::warn!(pipeline = %self.parts.pipeline, "waiting for the schema registry: {source}");
+            self.health.lacks(Condition::Registry, source.to_string());
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    /// Runs the polling thread and waits for it.
+    async fn consume(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+        let filters = Arc::clone(&self.parts.filters);
+        let by_key = self.delivery.ordering == Ordering::Key;
+        let budget = Arc::new(Budget::new(self.delivery.max_in_flight_bytes));
+        let parts = ConsumerParts {
+            pipeline: self.parts.pipeline.to_string(),
+            settings: self.consumer.clone(),
+            delivery: self.delivery.clone(),
+            screen: ProjectionScreen::new(Arc::clone(&self.registry), filters, self.scan, by_key),
+            reports: Arc::clone(&self.reports) as _,
+            budget: Arc::clone(&budget),
+            stop: stop.clone(),
+        };
+        let failure = Arc::new(OnceLock::new());
+        let stages = {
+            let (parts, stop, failure) = (Arc::clone(&self.parts), stop.clone(), Arc::clone(&failure));
+            move |bell| Stages::new(parts, bell, stop, failure)
+        };
+        let (runtime, delivery) = (self.runtime.clone(), self.delivery.clone());
+        let (ended, result) = oneshot::channel();
+        std::thread::Builder::new()
+            .name(format!("poll {}", self.parts.pipeline))
+            .spawn(move || {
+                let consumed =
+                    consume(parts, |bell| Lanes::new(runtime, Arc::new(stages(bell)), budget, &delivery));
+                // Nobody waits any more only when the process is ending.
+                let _ = ended.send(consumed);
+            })
+            .map_err(|error| PipelineError::Thread(error.to_string()))?;
+        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.registry), Arc::clone(&self.health)));
+        let result = result.await;
+        probing.abort();
+        match result {
+            Ok(consumed) => consumed?,
+            Err(_) => return Err(PipelineError::Thread("it panicked; see the log".to_owned())),
+        }
+        failure.get().map_or(Ok(()), |text| Err(PipelineError::EventFailed(text.clone())))
+    }
+}
+
+/// Keeps readiness true to the registry while no event asks it anything.
+async fn keep_probing(registry: Arc<SchemaRegistry>, health: Arc<PipelineHealth>) {
+    loop {
+        tokio::time::sleep(REGISTRY_PROBE).await;
+        match registry.probe().await {
+            Ok(()) => health.holds(Condition::Registry),
+            Err(error) => health.lacks(Condition::Registry, error.to_string()),
+        }
+    }
+}

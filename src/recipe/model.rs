@@ -1,0 +1,55 @@
+//! The top level of a recipe. What is below `config` belongs to the stages.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::delivery::OptionsConfig;
+use crate::filter::FilterConfig;
+
+/// A recipe as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the shape of the file: each part is read by itself, so that an error in one does not hide another's"
+)]
+pub(super) struct RecipeConfig {
+    /// the pipeline's name, and its consumer group's
+    #[schemars(length(min = 1))]
+    name: String,
+    /// whether the pipeline runs (default true)
+    enabled: Option<bool>,
+    /// where events come from
+    source: Typed,
+    /// which events are wanted; each filter must let an event pass
+    filters: Option<Vec<Typed>>,
+    /// which events are wanted, the older style; runs after `filters`
+    filter: Option<FilterConfig>,
+    /// what is done with an event
+    action: Typed,
+    /// how DataHub's own API is reached
+    datahub: Option<DatahubConfig>,
+    /// delivery: retries, dead letters, order, commits
+    options: Option<OptionsConfig>,
+}
+
+/// Something with a `type` that says what its `config` means.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape of the file: `config` is read once `type` is known")]
+pub(super) struct Typed {
+    /// which kind it is
+    r#type: String,
+    /// its settings
+    config: Option<Map<String, Value>>,
+}
+
+/// How DataHub's own API is reached. Nothing that this version runs calls it, so beside `server`
+/// nothing is read.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("x-unknown-keys" = "ignore"))]
+pub(super) struct DatahubConfig {
+    /// the URL of DataHub's metadata service, such as `http://localhost:8080`
+    pub server: String,
+}

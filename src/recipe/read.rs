@@ -1,0 +1,192 @@
+//! From one file's tree to one recipe.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::Recipe;
+use super::model::{DatahubConfig, RecipeConfig};
+use super::supported::{ACTIONS, FILTERS, SOURCES, not_supported_yet};
+use super::variables::expand_all;
+use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
+use crate::delivery::OptionsConfig;
+use crate::environment::Environment;
+use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
+use crate::findings::{Findings, KeyPath};
+use crate::kafka::KafkaSourceConfig;
+use crate::yaml::{Content, Node, ReadRules, read_as};
+
+const RULES: ReadRules = ReadRules { not_supported_yet };
+
+/// Whether the recipe says that it is off. Looks at `enabled` alone, so that a recipe which is off
+/// need not have its other variables set.
+pub(super) fn is_off(root: &Node, environment: &Environment) -> bool {
+    let Some(enabled) = root.get("enabled") else { return false };
+    let mut enabled = enabled.clone();
+    // An error is found again when the whole recipe is expanded.
+    expand_all(&mut enabled, &KeyPath::root(), environment, &mut Findings::default());
+    match &enabled.content {
+        Content::Bool(flag) => !flag,
+        Content::Number(number) => number.as_f64() == Some(0.0),
+        Content::Text(text) => {
+            matches!(text.trim().to_ascii_lowercase().as_str(), "false" | "no" | "off" | "0")
+        }
+        _ => false,
+    }
+}
+
+/// Reads a recipe. Fills in its variables in place, so that `root` knows afterwards which values are
+/// secrets. `None` if there was any error.
+pub(super) fn read(
+    file: &Path,
+    root: &mut Node,
+    environment: &Environment,
+    findings: &mut Findings,
+) -> Option<Recipe> {
+    let top = KeyPath::root();
+    if root.is_null() {
+        findings.error(&top, "is empty; a recipe needs name, source and action");
+        return None;
+    }
+    let errors = findings.errors();
+    expand_all(root, &top, environment, findings);
+    let _: Option<RecipeConfig> = read_as(root, &top, RULES, findings);
+
+    // Each part is looked at whatever became of the others.
+    let name = root.get("name").and_then(Node::text).unwrap_or_default().to_owned();
+    let source = source(root, environment, findings);
+    let filters = filters(root, findings);
+    let action = action(root, findings);
+    datahub(root, findings);
+    let async_commit = source.as_ref().and_then(KafkaSourceConfig::async_commit);
+    let delivery = part::<OptionsConfig>(root, "options").unwrap_or_default().resolve(
+        &top.key("options"),
+        async_commit,
+        findings,
+    );
+    let source = source?;
+    let at = top.key("source").key("config");
+    let consumer = source.resolve(&name, environment, &at, findings);
+    let registry = source.connection.schema_registry_config.resolve(
+        source.connection.schema_registry_url.as_deref(),
+        environment,
+        &at.key("connection"),
+        findings,
+    );
+    if findings.errors() > errors {
+        return None;
+    }
+    Some(Recipe {
+        name,
+        file: file.to_owned(),
+        consumer: consumer?,
+        registry: registry?,
+        scan: source.scans(),
+        filters,
+        action: action?,
+        delivery: delivery?,
+    })
+}
+
+/// A part whose shape has been checked with the whole: what is wrong with that is noted already.
+fn part<T: DeserializeOwned + JsonSchema>(root: &Node, key: &str) -> Option<T> {
+    read_as(root.get(key)?, &KeyPath::root().key(key), RULES, &mut Findings::default())
+}
+
+/// The `config` of a source, filter or action; an empty map where it is silent.
+fn config_of<T: DeserializeOwned + JsonSchema>(
+    node: &Node,
+    at: &KeyPath,
+    findings: &mut Findings,
+) -> Option<T> {
+    let silent = Node::written(node.mark, Content::Map(Vec::new()));
+    let config = node.get("config").unwrap_or(&silent);
+    // Another kind of value has been found with the whole.
+    matches!(config.content, Content::Map(_)).then_some(())?;
+    read_as(config, &at.key("config"), RULES, findings)
+}
+
+fn source(root: &Node, environment: &Environment, findings: &mut Findings) -> Option<KafkaSourceConfig> {
+    let at = KeyPath::root().key("source");
+    let node = root.get("source")?;
+    SOURCES.of(node, &at, findings)?;
+    let config: KafkaSourceConfig = match config_of(node, &at, findings) {
+        Some(config) => config,
+        None => {
+            // What is right in a connection with a wrong key beside it is worth judging too.
+            judge_connection(node, environment, findings);
+            return None;
+        }
+    };
+    let routes = node.get("config").and_then(|config| config.get("topic_routes"));
+    let names_none = config.topic_routes == Default::default();
+    if names_none && routes.is_some_and(|routes| !routes.entries().is_empty()) {
+        let at = at.key("config").key("topic_routes");
+        findings
+            .error(&at, "names no topic that can be read; give mcl, mcl_timeseries or pe, or remove the key");
+    }
+    Some(config)
+}
+
+/// Judges what `source.config` has beside its wrong keys.
+fn judge_connection(source: &Node, environment: &Environment, findings: &mut Findings) {
+    let at = KeyPath::root().key("source").key("config").key("connection");
+    let Some(connection) = source.get("config").and_then(|config| config.get("connection")) else { return };
+    let Some(connection) = read_as(connection, &at, RULES, &mut Findings::default()) else { return };
+    let config = KafkaSourceConfig { connection, ..Default::default() };
+    let at = KeyPath::root().key("source").key("config");
+    let _ = config.resolve("", environment, &at, findings);
+    let _ = config.connection.schema_registry_config.resolve(
+        config.connection.schema_registry_url.as_deref(),
+        environment,
+        &at.key("connection"),
+        findings,
+    );
+}
+
+fn filters(root: &Node, findings: &mut Findings) -> Filters {
+    let at = KeyPath::root().key("filters");
+    let mut filters = FiltersConfig::default();
+    for (index, node) in root.get("filters").map(Node::items).unwrap_or_default().iter().enumerate() {
+        let at = at.index(index);
+        if FILTERS.of(node, &at, findings).is_none() {
+            continue;
+        }
+        if let Some(filter) = config_of::<EventTypeFilterConfig>(node, &at, findings) {
+            filter.review(&at.key("config"), findings);
+            filters.0.push(filter);
+        }
+    }
+    let filter: Option<FilterConfig> = part(root, "filter");
+    if let Some(filter) = &filter {
+        filter.review(&KeyPath::root().key("filter"), findings);
+    }
+    Filters::compile(&filters, filter.as_ref())
+}
+
+fn action(root: &Node, findings: &mut Findings) -> Option<ActionConfig> {
+    let at = KeyPath::root().key("action");
+    let node = root.get("action")?;
+    match ACTIONS.of(node, &at, findings)? {
+        "hello_world" => config_of::<HelloWorldConfig>(node, &at, findings).map(ActionConfig::from),
+        "file" => {
+            let config: FileConfig = config_of(node, &at, findings)?;
+            if config.rotate_keep.is_some() && config.rotate_bytes.is_none() {
+                let at = at.key("config").key("rotate_keep");
+                findings.warning(&at, "has no effect without rotate_bytes");
+            }
+            Some(config.into())
+        }
+        _ => config_of::<NoopConfig>(node, &at, findings).map(ActionConfig::from),
+    }
+}
+
+fn datahub(root: &Node, findings: &mut Findings) {
+    let Some(datahub) = part::<DatahubConfig>(root, "datahub") else { return };
+    if !Url::parse(&datahub.server).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+        let at = KeyPath::root().key("datahub").key("server");
+        findings.error(&at, "expected a URL such as http://localhost:8080");
+    }
+}

@@ -1,0 +1,128 @@
+//! What belongs to the recipe contract and is not built yet.
+//!
+//! One table, so that "not yet" is never mistaken for "unknown": whoever builds one of these takes
+//! its line out.
+
+use crate::findings::{Findings, KeyPath, Step};
+use crate::yaml::{Node, suggestion};
+
+/// Whether the contract has this key and this version does not support it.
+pub(super) fn not_supported_yet(at: &KeyPath) -> bool {
+    let Some((Step::Key(key), above)) = at.steps().split_last() else { return false };
+    let above: Vec<&str> = above
+        .iter()
+        .map(|step| match step {
+            Step::Key(key) => key.as_str(),
+            Step::Index(_) => "[]",
+        })
+        .collect();
+    let above = above.join("/");
+    is_listed(&above, key) || is_pattern(&above, key)
+}
+
+/// The types of source, filter and action that this version knows.
+pub(super) struct Kinds {
+    /// What errors call it.
+    pub what: &'static str,
+    /// Supported.
+    pub known: &'static [&'static str],
+    /// Part of the contract, not supported yet.
+    pub not_yet: &'static [&'static str],
+}
+
+pub(super) const SOURCES: Kinds = Kinds { what: "source", known: &["kafka"], not_yet: &["datahub-cloud"] };
+
+pub(super) const FILTERS: Kinds = Kinds { what: "filter", known: &["event_type"], not_yet: &[] };
+
+pub(super) const ACTIONS: Kinds = Kinds {
+    what: "action",
+    known: &["hello_world", "noop", "file"],
+    not_yet: &[
+        "webhook",
+        "slack",
+        "teams",
+        "kafka",
+        "metadata_change_sync",
+        "command",
+        "executor",
+        "tag_propagation",
+        "term_propagation",
+        "doc_propagation",
+        "snowflake_tag_propagation",
+    ],
+};
+
+impl Kinds {
+    /// The `type` of `node`, if it is one that this version supports; `at` is the path of `node`.
+    /// Whether there is a `type` at all has been checked before.
+    pub(super) fn of(&self, node: &Node, at: &KeyPath, findings: &mut Findings) -> Option<&'static str> {
+        let given = node.get("type")?.text()?;
+        if let Some(kind) = self.known.iter().find(|kind| **kind == given) {
+            return Some(kind);
+        }
+        let what = self.what;
+        let known = self.known.join(", ");
+        let text = if self.not_yet.contains(&given) {
+            format!("the {what} type \"{given}\" is not supported yet by this version; supported: {known}")
+        } else if what == SOURCES.what && (given == "pg_queue" || is_python_class(given)) {
+            format!("events come from Kafka only, not from \"{given}\"; supported: {known}")
+        } else if is_python_class(given) {
+            format!("a {what} written in Python is not supported yet by this version; supported: {known}")
+        } else {
+            let all: Vec<&str> = self.known.iter().chain(self.not_yet).copied().collect();
+            format!("unknown {what} type \"{given}\"; {}", suggestion(given, &all))
+        };
+        findings.error(&at.key("type"), text);
+        None
+    }
+}
+
+/// `module.path:ClassName` or `module.path.ClassName`.
+fn is_python_class(kind: &str) -> bool {
+    kind.contains([':', '.'])
+}
+
+/// (the keys above, the key).
+const KEYS: [(&str, &[&str]); 6] = [
+    ("", &["transform", "tests"]),
+    (
+        "source/config",
+        &[
+            "topic",
+            "topics",
+            "lookback_days",
+            "reset_offsets",
+            "kill_after_idle_timeout",
+            "idle_timeout_duration_seconds",
+            "event_processing_time_max_duration_seconds",
+            "infinite_retry",
+            "consumer_id",
+            "dead_letter_topic",
+            "platform_events",
+        ],
+    ),
+    ("source/config/topic_routes", &["mcp", "fmcp", "avro"]),
+    (
+        "source/config/connection/schema_registry_config",
+        &["ssl.key.password", "proxy", "max.retries", "retries.wait.ms", "retries.max.wait.ms"],
+    ),
+    ("source/config/connection/consumer_config", &["oauth_cb"]),
+    ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds", "meta"]),
+];
+
+fn is_listed(above: &str, key: &str) -> bool {
+    KEYS.iter().any(|(path, keys)| *path == above && keys.contains(&key))
+}
+
+/// A secret from a file (`KEY_file`), content into a file, the registry client's cache.
+fn is_pattern(above: &str, key: &str) -> bool {
+    key.starts_with("__DATAHUB_TO_FILE_")
+        || match above {
+            "source/config/connection/schema_registry_config" => {
+                key.ends_with("_file") || key.starts_with("cache.")
+            }
+            "source/config/connection/consumer_config" => key.ends_with("_file"),
+            "datahub" => matches!(key, "token_file"),
+            _ => false,
+        }
+}

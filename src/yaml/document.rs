@@ -1,0 +1,97 @@
+//! A configuration file that was read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::node::Node;
+use super::parse::{self, Language};
+use super::problem::Problem;
+use crate::findings::{Findings, Severity};
+
+/// A file and its tree.
+pub struct Document {
+    /// The file, as the user named it.
+    pub file: PathBuf,
+    /// Everything in it.
+    pub root: Node,
+    /// Keys that were given twice.
+    pub warnings: Vec<Problem>,
+}
+
+/// What replaces a secret in a text.
+const HIDDEN: &str = "…";
+
+/// A shorter secret is hidden only at its own key: elsewhere it would be found in any text.
+const SHORTEST_SECRET_HIDDEN_EVERYWHERE: usize = 4;
+
+impl Document {
+    /// Reads a file: JSON if its name ends in `.json`, YAML otherwise.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not UTF-8, or does not parse.
+    pub fn read(file: &Path) -> Result<Self, Problem> {
+        let bytes = fs::read(file).map_err(|error| {
+            Problem::of_file(file, format!("cannot be read: {error}; check the path and its permissions"))
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Problem::of_file(file, "is not UTF-8; save it in that encoding"))?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// If it does not parse.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Problem> {
+        let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let language = if is_json { Language::Json } else { Language::Yaml };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut warnings = Vec::new();
+        let root = parse::parse(file, text, language, &mut warnings)?;
+        Ok(Self { file: file.to_owned(), root, warnings })
+    }
+
+    /// Gives what was found its place in the file, as (errors, warnings), each in the file's order.
+    /// Hides every value that came from a variable.
+    pub fn report(&self, findings: Findings) -> (Vec<Problem>, Vec<Problem>) {
+        let secrets = self.secrets();
+        let (mut errors, mut warnings) = (Vec::new(), self.warnings.clone());
+        for finding in findings {
+            let place = self.root.place_of(&finding.at);
+            let text = self.redact(finding.text, &secrets, place);
+            let problem = Problem { file: self.file.clone(), place: Some(place), key: finding.at, text };
+            match finding.severity {
+                Severity::Error => errors.push(problem),
+                Severity::Warning => warnings.push(problem),
+            }
+        }
+        // Stable: what concerns the same place stays in the order in which it was found.
+        errors.sort_by_key(|problem| problem.place);
+        warnings.sort_by_key(|problem| problem.place);
+        (errors, warnings)
+    }
+
+    /// Values that came from variables, longest first, so that one that is part of another does not
+    /// leave the rest of it standing.
+    fn secrets(&self) -> Vec<&Node> {
+        let mut secrets = Vec::new();
+        self.root.for_each_scalar(&mut |node| {
+            if node.from_variable && node.text().is_some_and(|text| !text.is_empty()) {
+                secrets.push(node);
+            }
+        });
+        secrets.sort_by_key(|node| std::cmp::Reverse(node.text().map_or(0, str::len)));
+        secrets
+    }
+
+    fn redact(&self, mut text: String, secrets: &[&Node], place: super::Mark) -> String {
+        for secret in secrets {
+            let Some(value) = secret.text() else { continue };
+            let here = secret.mark.line == place.line;
+            if here || value.chars().count() >= SHORTEST_SECRET_HIDDEN_EVERYWHERE {
+                text = text.replace(value, HIDDEN);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,86 @@
+//! How errors speak about values: what was expected, what was found, which name was meant.
+
+use serde_json::Value;
+
+use super::node::{Content, Node};
+use crate::findings::KeyPath;
+
+/// Words in a key that say that its value is nobody's business.
+const SECRET_WORDS: [&str; 7] = ["password", "secret", "token", "credential", "user.info", "jaas", "key"];
+
+/// `text "abc"`, `a list`, `nothing`: what stands there, unless it is a secret.
+pub(super) fn found(node: &Node, at: &KeyPath) -> String {
+    let kind = match &node.content {
+        Content::Null | Content::Unresolved => "nothing",
+        Content::Bool(_) => "true or false",
+        Content::Number(_) => "a number",
+        Content::Text(_) => "text",
+        Content::List(_) => "a list",
+        Content::Map(_) => "a map",
+    };
+    if node.from_variable || is_secret_key(at) {
+        return format!("{kind} (from a variable, or a secret)");
+    }
+    match &node.content {
+        Content::Bool(flag) => format!("{flag}"),
+        Content::Number(number) => format!("{number}"),
+        Content::Text(text) => format!("text \"{}\"", shortened(text)),
+        _ => kind.to_owned(),
+    }
+}
+
+/// What a schema's `type` means to a person.
+pub(super) fn type_name(name: &str) -> &str {
+    match name {
+        "object" => "a map",
+        "array" => "a list",
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+/// What a schema takes, in words.
+pub(super) fn schema_name(schema: &Value) -> String {
+    let names: Vec<&str> = match schema.get("type") {
+        Some(Value::String(name)) => vec![type_name(name)],
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(type_name).collect()
+        }
+        _ => vec!["another value"],
+    };
+    names.join(" or ")
+}
+
+/// `; did you mean "connection"?`, or else the list of what there is.
+pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
+    match nearest(wrong, known) {
+        Some(nearest) => format!("did you mean \"{nearest}\"?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// The name that was probably meant.
+fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = wrong.to_lowercase();
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), *name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn is_secret_key(at: &KeyPath) -> bool {
+    at.last_key().is_some_and(|key| SECRET_WORDS.iter().any(|word| key.to_lowercase().contains(word)))
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
+}
