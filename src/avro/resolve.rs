@@ -58,6 +58,8 @@ impl RegistryConfig {
             timeout: self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs_f64),
         };
         match (&settings.certificate_file, &settings.key_file) {
+            // One of the two may be what another error is about.
+            _ if findings.errors() > 0 => {}
             (Some(_), None) => {
                 findings.error(&at.key("ssl.key.location"), "is missing: the certificate needs its key")
             }

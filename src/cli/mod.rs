@@ -1,1 +1,135 @@
-//! cli
+//! The command line: one file per command.
+
+mod completions;
+mod run;
+mod signals;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::environment::Environment;
+use crate::settings::Settings;
+use crate::telemetry;
+
+const EXAMPLES: &str = "\
+Examples:
+  datahub-relay quickstart                     see it work: no Kafka, no registry, nothing to configure
+  datahub-relay run -c recipe.yml              run one recipe
+  datahub-relay run -c /etc/datahub/actions    run every *.yml and *.yaml of a directory
+  datahub-relay validate -c recipe.yml         find every error of a recipe without running it
+  datahub-relay completions bash               print a completion script for a shell";
+
+/// Consumes DataHub's change streams from Kafka and routes them to actions, as recipes say.
+#[derive(Debug, Parser)]
+#[command(name = "datahub-relay", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
+/// What every command takes, before or behind its name.
+#[derive(Debug, Clone, clap::Args)]
+struct ProcessArgs {
+    /// Log at level debug.
+    #[arg(long, global = true)]
+    debug: bool,
+
+    /// Serve metrics and probes over HTTP, also where the settings turn it off.
+    #[arg(long, global = true)]
+    enable_monitoring: bool,
+
+    /// The port of metrics and probes; 0 takes a free one [default: 8000].
+    #[arg(long, global = true, value_name = "PORT")]
+    monitoring_port: Option<u16>,
+
+    /// The process's settings, YAML [default: DATAHUB_RELAY_SETTINGS].
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run recipes until they are stopped.
+    Run(run::RunArgs),
+    /// Find every error of every recipe, with file, line and key. Touches no network.
+    Validate(validate::ValidateArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// The whole program. Exit codes: 0 all ended as it should, 1 something failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let environment = Environment::of_this_process();
+    let settings = match settings(&command_line.process, &environment) {
+        Ok(settings) => settings,
+        Err(text) => return failed(&text),
+    };
+    match command_line.command {
+        Command::Completions(args) => completions::completions(&args),
+        Command::Validate(args) => {
+            match validate::validate(&args, &environment, &mut std::io::stdout().lock()) {
+                Ok(code) => code,
+                Err(error) => failed(&format!("cannot write the result: {error}")),
+            }
+        }
+        Command::Run(args) => {
+            if let Err(error) = telemetry::init_log(settings.log.format, &settings.log.level, &environment) {
+                return failed(&error.to_string());
+            }
+            run::run(&args, &settings, &environment)
+        }
+    }
+}
+
+/// Settings from file and environment, with the flags over both.
+fn settings(args: &ProcessArgs, environment: &Environment) -> Result<Settings, String> {
+    let mut settings =
+        Settings::load(args.settings.as_deref(), environment).map_err(|error| error.to_string())?;
+    if args.debug {
+        "debug".clone_into(&mut settings.log.level);
+    }
+    if args.enable_monitoring {
+        settings.monitoring.enabled = true;
+    }
+    if let Some(port) = args.monitoring_port {
+        settings.monitoring.port = port;
+    }
+    Ok(settings)
+}
+
+/// Says on standard error why the program ends, where logging is not set up yet.
+#[expect(clippy::print_stderr, reason = "there is no log yet")]
+fn failed(text: &str) -> ExitCode {
+    eprintln!("error: {text}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn process_flags_stand_before_or_behind_the_command() {
+        for line in [
+            ["datahub-relay", "--monitoring-port", "9000", "run", "-c", "r.yml"],
+            ["datahub-relay", "run", "-c", "r.yml", "--monitoring-port", "9000"],
+        ] {
+            let parsed = CommandLine::try_parse_from(line).unwrap();
+            assert_eq!(parsed.process.monitoring_port, Some(9000));
+        }
+    }
+}

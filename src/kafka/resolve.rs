@@ -149,7 +149,7 @@ fn check_brokers(servers: &str, at: &KeyPath, findings: &mut Findings) {
         let (host, port) = match address.strip_prefix('[') {
             Some(address) => match address.split_once(']') {
                 Some((host, "")) => (host, None),
-                Some((host, port)) => (host, port.strip_prefix(':').or(Some(port))),
+                Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or_default())),
                 None => ("", None),
             },
             None => match address.rsplit_once(':') {

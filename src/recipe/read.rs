@@ -15,8 +15,8 @@ use crate::delivery::OptionsConfig;
 use crate::environment::Environment;
 use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
 use crate::findings::{Findings, KeyPath};
-use crate::kafka::KafkaSourceConfig;
-use crate::yaml::{Content, Node, ReadRules, read_as};
+use crate::kafka::{KafkaSourceConfig, TopicRoutes};
+use crate::yaml::{Content, Node, ReadRules, boolean_of_text, read_as};
 
 const RULES: ReadRules = ReadRules { not_supported_yet };
 
@@ -30,9 +30,7 @@ pub(super) fn is_off(root: &Node, environment: &Environment) -> bool {
     match &enabled.content {
         Content::Bool(flag) => !flag,
         Content::Number(number) => number.as_f64() == Some(0.0),
-        Content::Text(text) => {
-            matches!(text.trim().to_ascii_lowercase().as_str(), "false" | "no" | "off" | "0")
-        }
+        Content::Text(text) => boolean_of_text(text.trim()) == Some(false),
         _ => false,
     }
 }
@@ -56,7 +54,7 @@ pub(super) fn read(
 
     // Each part is looked at whatever became of the others.
     let name = root.get("name").and_then(Node::text).unwrap_or_default().to_owned();
-    let source = source(root, environment, findings);
+    let source = source(root, findings);
     let filters = filters(root, findings);
     let action = action(root, findings);
     datahub(root, findings);
@@ -108,42 +106,19 @@ fn config_of<T: DeserializeOwned + JsonSchema>(
     read_as(config, &at.key("config"), RULES, findings)
 }
 
-fn source(root: &Node, environment: &Environment, findings: &mut Findings) -> Option<KafkaSourceConfig> {
+fn source(root: &Node, findings: &mut Findings) -> Option<KafkaSourceConfig> {
     let at = KeyPath::root().key("source");
     let node = root.get("source")?;
     SOURCES.of(node, &at, findings)?;
-    let config: KafkaSourceConfig = match config_of(node, &at, findings) {
-        Some(config) => config,
-        None => {
-            // What is right in a connection with a wrong key beside it is worth judging too.
-            judge_connection(node, environment, findings);
-            return None;
-        }
-    };
+    let config: KafkaSourceConfig = config_of(node, &at, findings)?;
     let routes = node.get("config").and_then(|config| config.get("topic_routes"));
-    let names_none = config.topic_routes == Default::default();
+    let names_none = config.topic_routes == TopicRoutes::default();
     if names_none && routes.is_some_and(|routes| !routes.entries().is_empty()) {
         let at = at.key("config").key("topic_routes");
         findings
             .error(&at, "names no topic that can be read; give mcl, mcl_timeseries or pe, or remove the key");
     }
     Some(config)
-}
-
-/// Judges what `source.config` has beside its wrong keys.
-fn judge_connection(source: &Node, environment: &Environment, findings: &mut Findings) {
-    let at = KeyPath::root().key("source").key("config").key("connection");
-    let Some(connection) = source.get("config").and_then(|config| config.get("connection")) else { return };
-    let Some(connection) = read_as(connection, &at, RULES, &mut Findings::default()) else { return };
-    let config = KafkaSourceConfig { connection, ..Default::default() };
-    let at = KeyPath::root().key("source").key("config");
-    let _ = config.resolve("", environment, &at, findings);
-    let _ = config.connection.schema_registry_config.resolve(
-        config.connection.schema_registry_url.as_deref(),
-        environment,
-        &at.key("connection"),
-        findings,
-    );
 }
 
 fn filters(root: &Node, findings: &mut Findings) -> Filters {

@@ -24,7 +24,10 @@ pub struct ReadRules {
 /// absent: a warning.
 const UNKNOWN_KEYS: &str = "x-unknown-keys";
 
-/// Reads `node` as a `T`. Notes *every* key that does not fit and gives `None` if there was any.
+/// Reads `node` as a `T` and notes *every* key that does not fit.
+///
+/// Where something did not fit, the `T` is what can be made of the rest, if anything can: good for
+/// finding further errors, not for use. Whether it is for use, the number of errors says.
 ///
 /// A null stands for a key that is not there, except where the schema takes null itself.
 pub fn read_as<T: DeserializeOwned + JsonSchema>(
@@ -36,18 +39,13 @@ pub fn read_as<T: DeserializeOwned + JsonSchema>(
     let schema = schemars::schema_for!(T).to_value();
     let errors = findings.errors();
     let checked = Checker { root: &schema, rules }.check(node, &schema, at, findings)?;
-    if findings.errors() > errors {
-        return None;
+    let value = serde_json::from_value(checked).ok();
+    if value.is_none() && findings.errors() == errors {
+        // The schema comes from the same struct, so this is ours to mend, not the user's. serde's own
+        // words are left out, they may quote a secret.
+        findings.error(at, "cannot be read, although every key fits: please report this file as a bug");
     }
-    match serde_json::from_value(checked) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            // The schema comes from the same struct, so this is ours to mend, not the user's. serde's
-            // own words may quote a secret.
-            findings.error(at, "cannot be read, although every key fits: please report this file as a bug");
-            None
-        }
-    }
+    value
 }
 
 /// Text that stands for true or false, with every spelling the framework takes.
@@ -65,6 +63,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    /// What can be used of `node`: all of it, unless an error was noted.
     fn check(&self, node: &Node, schema: &Value, at: &KeyPath, findings: &mut Findings) -> Option<Value> {
         let schema = self.resolve(schema);
         if node.content == Content::Unresolved {
@@ -87,8 +86,8 @@ impl Checker<'_> {
             return None;
         };
         match kind {
-            "object" => self.check_map(node.entries(), schema, at, findings),
-            "array" => self.check_list(node.items(), schema, at, findings),
+            "object" => Some(self.check_map(node.entries(), schema, at, findings)),
+            "array" => Some(self.check_list(node.items(), schema, at, findings)),
             _ => {
                 let value = coerced(node, kind)?;
                 limits(&value, schema, node, at, findings).then_some(value)
@@ -127,9 +126,10 @@ impl Checker<'_> {
             candidates.iter().partition(|schema| types(schema).iter().any(|kind| is_a(node, kind)));
         for schema in exact.iter().chain(&others) {
             let mut attempt = Findings::default();
-            if let Some(value) = self.check(node, schema, at, &mut attempt) {
+            let value = self.check(node, schema, at, &mut attempt);
+            if value.is_some() && attempt.errors() == 0 {
                 findings.append(attempt);
-                return Some(value);
+                return value;
             }
         }
         // Into the one alternative that was meant, so that the error is about what is wrong in it.
@@ -144,82 +144,40 @@ impl Checker<'_> {
         self.check(node, meant, at, findings)
     }
 
-    fn check_list(
-        &self,
-        items: &[Node],
-        schema: &Value,
-        at: &KeyPath,
-        findings: &mut Findings,
-    ) -> Option<Value> {
+    fn check_list(&self, items: &[Node], schema: &Value, at: &KeyPath, findings: &mut Findings) -> Value {
         let each = schema.get("items").unwrap_or(&Value::Bool(true));
-        // Collected first, so that an error in one item does not hide those of the next.
-        let values: Vec<Option<Value>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| self.check(item, each, &at.index(index), findings))
-            .collect();
-        values.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+        let items = items.iter().enumerate();
+        items.filter_map(|(index, item)| self.check(item, each, &at.index(index), findings)).collect()
     }
 
-    fn check_map(
-        &self,
-        entries: &[Entry],
-        schema: &Value,
-        at: &KeyPath,
-        findings: &mut Findings,
-    ) -> Option<Value> {
+    fn check_map(&self, entries: &[Entry], schema: &Value, at: &KeyPath, findings: &mut Findings) -> Value {
         let none = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
-        let required: Vec<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
         let mut map = Map::new();
-        let mut sound = true;
         for Entry { key, value, .. } in entries {
             let here = at.key(key);
             if (self.rules.not_supported_yet)(&here) {
                 if !value.is_null() {
                     findings.error(&here, "is not supported yet by this version; remove the key");
-                    sound = false;
                 }
                 continue;
             }
-            let below = match (properties.get(key), schema.get("additionalProperties")) {
-                (Some(property), _) => property,
-                (None, Some(Value::Bool(true))) | (None, None) if properties.is_empty() => &Value::Bool(true),
-                (None, Some(others @ Value::Object(_))) => others,
-                (None, others) => {
-                    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-                    let text = format!("unknown key; {}", suggestion(key, &known));
-                    if others == Some(&Value::Bool(false)) {
-                        findings.error(&here, text);
-                        sound = false;
-                    } else if schema.get(UNKNOWN_KEYS).is_none() {
-                        findings.warning(&here, format!("{text}; it has no effect"));
-                    }
-                    continue;
-                }
-            };
+            let Some(below) = below(schema, properties, key, &here, findings) else { continue };
             if value.is_null() && !self.takes_null(below) {
                 continue;
             }
-            match self.check(value, below, &here, findings) {
-                Some(value) => {
-                    map.insert(key.clone(), value);
-                }
-                None => sound = false,
+            if let Some(value) = self.check(value, below, &here, findings) {
+                map.insert(key.clone(), value);
             }
         }
         let given = |name: &str| entries.iter().any(|entry| entry.key == name && !entry.value.is_null());
-        for name in required.into_iter().filter(|name| !given(name)) {
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        for name in required.filter_map(Value::as_str).filter(|name| !given(name)) {
             let meaning = properties.get(name).and_then(|property| property.get("description")?.as_str());
-            let meaning = meaning.map(|text| format!(" ({})", text.replace('\n', " "))).unwrap_or_default();
+            let meaning = meaning.map(|text| format!(": {}", text.replace('\n', " "))).unwrap_or_default();
             findings.error(&at.key(name), format!("is missing; add it{meaning}"));
-            sound = false;
         }
-        sound.then_some(Value::Object(map))
+        Value::Object(map)
     }
 
     fn takes_null(&self, schema: &Value) -> bool {
@@ -230,6 +188,30 @@ impl Checker<'_> {
             None => own.is_empty() || own.contains(&"null"),
         }
     }
+}
+
+/// The schema of what is below `key`. A key that the schema does not have is noted.
+fn below<'s>(
+    schema: &'s Value,
+    properties: &'s Map<String, Value>,
+    key: &str,
+    at: &KeyPath,
+    findings: &mut Findings,
+) -> Option<&'s Value> {
+    match (properties.get(key), schema.get("additionalProperties")) {
+        (Some(property), _) => return Some(property),
+        (None, Some(others @ (Value::Object(_) | Value::Bool(true)))) => return Some(others),
+        (None, others) => {
+            let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+            let text = format!("unknown key; {}", suggestion(key, &known));
+            if others.is_some() {
+                findings.error(at, text);
+            } else if schema.get(UNKNOWN_KEYS).is_none() {
+                findings.warning(at, format!("{text}; it has no effect"));
+            }
+        }
+    }
+    None
 }
 
 fn alternatives(schema: &Value) -> Option<&Vec<Value>> {

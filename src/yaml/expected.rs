@@ -58,6 +58,7 @@ pub(super) fn schema_name(schema: &Value) -> String {
 pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
     match nearest(wrong, known) {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),
+        None if known.is_empty() => "none is known here".to_owned(),
         None => format!("known here: {}", known.join(", ")),
     }
 }

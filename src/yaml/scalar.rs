@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    /// What `yaml.safe_load` of PyYAML 6 answers for the same text.
+    /// What `yaml.safe_load` of PyYAML 6 answers for the same text, the date apart.
     #[test]
     fn a_plain_scalar_means_what_pyyaml_takes_it_for() {
         let cases = [
@@ -186,11 +186,9 @@ mod tests {
             ("-.nan", "\"-.nan\""),
             ("18446744073709551615", "18446744073709551615"),
             ("2024-01-01", "\"2024-01-01\""),
-            ("-", "\"-\""),
             (".", "\".\""),
             ("0x", "\"0x\""),
             ("_1", "\"_1\""),
-            ("<<", "\"<<\""),
         ];
         for (text, expected) in cases {
             assert_eq!(json_of(text), expected, "{text}");

@@ -1,0 +1,156 @@
+//! `datahub-relay run`: recipes at work until they are stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::signals::StopSignals;
+use crate::environment::Environment;
+use crate::pipeline::{Ended, Pipeline, Surroundings};
+use crate::recipe::{self, Loaded, Recipe};
+use crate::settings::Settings;
+use crate::telemetry::{HealthBoard, Metrics, MonitoringServer, PipelineState};
+
+const EXAMPLES: &str = "\
+Examples:
+  datahub-relay run -c recipe.yml
+  datahub-relay run -c /etc/datahub/actions --monitoring-port 9090
+
+Exit codes: 0 all pipelines ended as they should, 1 one failed or none could start,
+2 wrong usage, 128 and the signal's number after a second signal.";
+
+/// Run recipes until they are stopped.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RunArgs {
+    /// A recipe, or a directory of recipes (*.yml and *.yaml, but not *_test.yml); may be repeated.
+    #[arg(short, long = "config", value_name = "FILE|DIRECTORY", required = true)]
+    config: Vec<PathBuf>,
+}
+
+/// Runs every recipe that can run. One that is broken does not keep the others from starting;
+/// readiness and the exit code say so.
+pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
+    let loaded = recipe::load(&args.config, environment);
+    tell(&loaded);
+    if loaded.recipes.is_empty() {
+        tracing::error!("no recipe can run");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("relay").build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let all_well = runtime.block_on(run_all(loaded, settings, runtime.handle()));
+    end(runtime);
+    if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Logs what is wrong with the recipes, and which are off.
+fn tell(loaded: &Loaded) {
+    for problem in &loaded.problems {
+        tracing::error!("{problem}");
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for disabled in &loaded.disabled {
+        tracing::info!(file = %disabled.file.display(), name = disabled.name, "the recipe is disabled");
+    }
+}
+
+/// Runs the recipes until they have ended. Whether all of them, broken ones included, did as they should.
+async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool {
+    let surroundings = Surroundings {
+        runtime: runtime.clone(),
+        metrics: Arc::new(Metrics::new()),
+        board: Arc::new(HealthBoard::new(settings.livez_stall)),
+    };
+    let monitoring = match monitoring(settings, &surroundings).await {
+        Ok(monitoring) => monitoring,
+        Err(text) => {
+            tracing::error!("{text}");
+            return false;
+        }
+    };
+    let stop = CancellationToken::new();
+    match StopSignals::listen() {
+        Ok(signals) => drop(tokio::spawn(signals.stop(stop.clone()))),
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return false;
+        }
+    }
+    let mut all_well = loaded.problems.is_empty();
+    for problem in &loaded.problems {
+        let health = surroundings.board.pipeline(&problem.file.display().to_string());
+        health.enter(PipelineState::Failed { reason: problem.to_string() });
+    }
+    let mut running = JoinSet::new();
+    for recipe in loaded.recipes {
+        match start(recipe, &surroundings) {
+            Some(pipeline) => drop(running.spawn(pipeline.run(stop.clone()))),
+            None => all_well = false,
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        all_well &= ended.is_ok_and(|ended| sum_up(&ended));
+    }
+    if let Some(monitoring) = monitoring {
+        monitoring.stop().await;
+    }
+    all_well
+}
+
+async fn monitoring(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<Option<MonitoringServer>, String> {
+    if !settings.monitoring.enabled {
+        return Ok(None);
+    }
+    let address = SocketAddr::new(settings.monitoring.address, settings.monitoring.port);
+    let (metrics, board) = (Arc::clone(&surroundings.metrics), Arc::clone(&surroundings.board));
+    let server = MonitoringServer::start(address, metrics, board).await.map_err(|error| error.to_string())?;
+    tracing::info!("metrics and probes at http://{}", server.address());
+    Ok(Some(server))
+}
+
+fn start(recipe: Recipe, surroundings: &Surroundings) -> Option<Pipeline> {
+    let (name, file) = (recipe.name.clone(), recipe.file.clone());
+    match Pipeline::build(recipe, surroundings) {
+        Ok(pipeline) => {
+            tracing::info!(pipeline = name, file = %file.display(), "starting");
+            Some(pipeline)
+        }
+        Err(error) => {
+            tracing::error!(pipeline = name, file = %file.display(), "cannot start: {error}");
+            None
+        }
+    }
+}
+
+/// Logs how a pipeline ended. Whether that was as it should.
+fn sum_up(ended: &Ended) -> bool {
+    let Ended { pipeline, summary, result } = ended;
+    match result {
+        Ok(()) => tracing::info!(pipeline, "ended: {summary}"),
+        Err(error) => tracing::error!(pipeline, "failed: {error}; {summary}"),
+    }
+    result.is_ok()
+}
+
+/// Ends the runtime without waiting for an action that does not let itself be cancelled.
+fn end(runtime: Runtime) {
+    runtime.shutdown_background();
+}
