@@ -117,7 +117,7 @@ impl KafkaBroker {
         self.wait_until_up();
     }
 
-    /// Where the broker's log is.
+    /// Keeps the broker's log for whoever looks into a failed test; `None` if it isn't our broker.
     pub(crate) fn keep_log(&self) -> Option<PathBuf> {
         let directory = &self.own.as_ref()?.directory;
         fs::write(directory.join("keep"), "").ok()?;
@@ -205,8 +205,8 @@ fn free_ports() -> (u16, u16) {
     (port(&first), port(&second))
 }
 
-/// Everything that Kafka replicates is replicated once, nothing waits for further members, and the
-/// broker's own buffers are small.
+/// Everything that Kafka replicates is replicated once, nothing waits for further members, the
+/// broker's own buffers are small, and a killed broker may come back as soon as its session is over.
 fn properties(directory: &Path, kafka_port: u16, controller_port: u16) -> String {
     format!(
         "process.roles=broker,controller\n\
@@ -225,6 +225,8 @@ fn properties(directory: &Path, kafka_port: u16, controller_port: u16) -> String
          transaction.state.log.min.isr=1\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
+         broker.session.timeout.ms=3000\n\
+         broker.heartbeat.interval.ms=500\n\
          group.initial.rebalance.delay.ms=0\n\
          group.min.session.timeout.ms=1000\n\
          group.consumer.min.session.timeout.ms=1000\n\

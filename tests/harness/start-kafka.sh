@@ -10,17 +10,18 @@
 set -u
 directory=$1
 classpath=$2
+exec 2>>"$directory/broker.log"
 
 if [ "${3-}" = format ]; then
     java -cp "$classpath" kafka.tools.StorageTool format --standalone --ignore-formatted \
-        -t ZGF0YWh1Yi1yZWxheS10cw -c "$directory/server.properties" >>"$directory/broker.log" 2>&1 || exit 1
+        -t ZGF0YWh1Yi1yZWxheS10cw -c "$directory/server.properties" >&2 || exit 1
 fi
 
 exec 3<&0
 java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -Dlog4j2.configurationFile="$directory/log4j2.properties" \
     -cp "$classpath" kafka.Kafka "$directory/server.properties" \
-    </dev/null >>"$directory/broker.log" 2>&1 3<&- &
+    </dev/null >&2 3<&- &
 broker=$!
 
 (
