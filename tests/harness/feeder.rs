@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
 
 use super::action_log::Place;
-use super::kafka_broker::KafkaBroker;
+use super::broker::Broker;
 use super::writer::{Encoder, Writer};
 
 const DELIVERY: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ impl Drop for SetOnDrop<'_> {
 }
 
 impl Feeder {
-    pub(crate) fn new(broker: &KafkaBroker, seed: u64) -> Self {
+    pub(crate) fn new(broker: &dyn Broker, seed: u64) -> Self {
         let mut config = broker.client();
         // Idempotent: a retried request repeats nothing, and offsets stay what they are said to be.
         let producer = config.set("enable.idempotence", "true").set("linger.ms", "5");

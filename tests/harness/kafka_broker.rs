@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+use serde_json::Value;
 
+use super::broker::Broker;
 use super::wait::wait_until;
 
 /// The version of Apache Kafka that the tests run against: the name of the jars' folder in the cache.
@@ -65,36 +67,6 @@ impl KafkaBroker {
         broker
     }
 
-    /// The address for `bootstrap.servers`.
-    pub(crate) fn bootstrap(&self) -> &str {
-        &self.bootstrap
-    }
-
-    /// Creates a topic of one replica; false if the broker had it already.
-    pub(crate) fn create_topic(&self, topic: &str, partitions: i32) -> bool {
-        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let results = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime for one call")
-            .block_on(admin.create_topics([&wanted], &options))
-            .expect("the broker answers");
-        match &results[0] {
-            Ok(_) => true,
-            Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)) => false,
-            Err((topic, error)) => panic!("cannot create topic {topic}: {error}"),
-        }
-    }
-
-    /// A client configuration that knows this broker.
-    pub(crate) fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap);
-        config
-    }
-
     /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
     pub(crate) fn kill(&self) {
         let own = self.own.as_ref().expect("only a broker of the test's own is killed");
@@ -115,13 +87,6 @@ impl KafkaBroker {
         *process = Some(launch(&own.directory, None));
         drop(process);
         self.wait_until_up();
-    }
-
-    /// Keeps the broker's log for whoever looks into a failed test; `None` if it isn't our broker.
-    pub(crate) fn keep_log(&self) -> Option<PathBuf> {
-        let directory = &self.own.as_ref()?.directory;
-        fs::write(directory.join("keep"), "").ok()?;
-        Some(directory.join("broker.log"))
     }
 
     fn wait_until_up(&self) {
@@ -146,6 +111,40 @@ impl KafkaBroker {
     fn exit_status(&self) -> Option<std::process::ExitStatus> {
         let mut process = self.own.as_ref()?.process.lock().ok()?;
         process.as_mut()?.try_wait().ok()?
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    fn create_topic(&self, topic: &str, partitions: i32) -> bool {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let results = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime for one call")
+            .block_on(admin.create_topics([&wanted], &options))
+            .expect("the broker answers");
+        match &results[0] {
+            Ok(_) => true,
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => false,
+            Err((topic, error)) => panic!("cannot create topic {topic}: {error}"),
+        }
+    }
+
+    /// A dead member of a group is noticed after 3 s instead of 45.
+    fn consumer_properties(&self) -> Vec<(&'static str, Value)> {
+        vec![("session.timeout.ms", 3_000.into()), ("heartbeat.interval.ms", 300.into())]
+    }
+
+    fn keep_log(&self) -> Option<PathBuf> {
+        let directory = &self.own.as_ref()?.directory;
+        fs::write(directory.join("keep"), "").ok()?;
+        Some(directory.join("broker.log"))
     }
 }
 

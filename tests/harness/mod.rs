@@ -1,6 +1,7 @@
 //! What the black-box suites are made with.
 
 mod action_log;
+mod broker;
 mod feeder;
 mod http;
 mod kafka_broker;
@@ -13,6 +14,7 @@ mod tally;
 mod wait;
 mod writer;
 
+pub(crate) use broker::Broker;
 pub(crate) use kafka_broker::KafkaBroker;
 pub(crate) use observer::Observer;
 pub(crate) use recipe::Recipe;

@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::action_log::{ActionLog, DeadLetterLog, Place};
-use super::kafka_broker::KafkaBroker;
+use super::broker::Broker;
 use super::scene::Scene;
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ pub(crate) struct CommittedOffsets {
 
 impl CommittedOffsets {
     /// Of `group`, on partitions 0 to `count` - 1 of each topic.
-    pub(crate) fn of(broker: &KafkaBroker, group: &str, topics: &[(&str, i32)]) -> Self {
+    pub(crate) fn of(broker: &dyn Broker, group: &str, topics: &[(&str, i32)]) -> Self {
         let mut config = broker.client();
         let consumer = config.set("group.id", group).set("log_level", "0").create().expect("a consumer");
         let mut partitions = TopicPartitionList::new();

@@ -11,8 +11,6 @@ pub(crate) struct Recipe(Value);
 
 impl Recipe {
     /// A recipe that reads from `bootstrap` and does nothing with what it reads.
-    ///
-    /// A dead member of its group is noticed after 3 s instead of 45.
     pub(crate) fn new(name: &str, bootstrap: &str, registry_url: &str) -> Self {
         Self(json!({
             "name": name,
@@ -22,7 +20,7 @@ impl Recipe {
                     "connection": {
                         "bootstrap": bootstrap,
                         "schema_registry_url": registry_url,
-                        "consumer_config": { "session.timeout.ms": 3000, "heartbeat.interval.ms": 300 },
+                        "consumer_config": {},
                     },
                     "topic_routes": {},
                     "start_position": "earliest",

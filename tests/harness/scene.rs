@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::action_log::{ActionLog, DeadLetterLog};
+use super::broker::Broker;
 use super::feeder::Feeder;
-use super::kafka_broker::KafkaBroker;
+
 use super::observer::CommittedOffsets;
 use super::recipe::Recipe;
 use super::relay::{Relay, Surroundings};
@@ -14,25 +15,16 @@ use super::writer::Writer;
 
 /// The stage of one test. Its directory goes with it, unless the test failed.
 pub(crate) struct Scene<'a> {
-    pub(crate) broker: &'a KafkaBroker,
+    pub(crate) broker: &'a dyn Broker,
     pub(crate) registry: SchemaRegistry,
     pub(crate) seed: u64,
     name: String,
     directory: PathBuf,
 }
 
-impl Scene<'static> {
-    /// A scene on the broker that all tests share.
-    ///
-    /// `DATAHUB_RELAY_SEED` names the seed, for a run to be repeated.
-    pub(crate) fn new(test: &str) -> Self {
-        Scene::on(KafkaBroker::shared(), test)
-    }
-}
-
 impl<'a> Scene<'a> {
-    /// A scene on a broker of the test's own.
-    pub(crate) fn on(broker: &'a KafkaBroker, test: &str) -> Self {
+    /// A scene for `test` on a broker. `DATAHUB_RELAY_SEED` names the seed, for a run to be repeated.
+    pub(crate) fn on(broker: &'a dyn Broker, test: &str) -> Self {
         let seed = std::env::var("DATAHUB_RELAY_SEED")
             .map_or_else(|_| fastrand::u64(..), |text| text.parse().expect("DATAHUB_RELAY_SEED is a number"));
         println!("{test}: repeat with DATAHUB_RELAY_SEED={seed}");
@@ -124,7 +116,10 @@ impl<'a> Scene<'a> {
     }
 
     fn recipe_named(&self, name: &str) -> Recipe {
-        Recipe::new(name, self.broker.bootstrap(), &self.registry.url())
+        let recipe = Recipe::new(name, self.broker.bootstrap(), &self.registry.url());
+        let properties = self.broker.consumer_properties().into_iter();
+        properties
+            .fold(recipe, |recipe, (property, value)| recipe.consumer(property, value))
             .write_to(&self.action_log_path(name))
             .option("failed_events_dir", self.dead_letter_directory(name).to_string_lossy().into_owned())
     }

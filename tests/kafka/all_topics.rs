@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::harness::{Observer, Scene, Tally, Writer, assert_in_order, wait_until};
+use crate::harness::{Observer, Tally, Writer, assert_in_order, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn every_event_of_all_three_topics_is_acted_on_once_and_committed() {
-    let scene = Scene::new("all-topics");
+    let scene = scene("all-topics");
     let (versioned, timeseries) = (scene.topic("versioned", 3), scene.topic("timeseries", 2));
     let platform = scene.topic("platform", 2);
     let mut feeder = scene.feeder();
@@ -46,7 +47,7 @@ fn every_event_of_all_three_topics_is_acted_on_once_and_committed() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_filter_lets_through_what_matches_and_commits_the_rest() {
-    let scene = Scene::new("filtered");
+    let scene = scene("filtered");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 2_000);
@@ -68,7 +69,7 @@ fn a_filter_lets_through_what_matches_and_commits_the_rest() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_partition_may_hold_records_of_several_schema_versions_and_of_schema_id_0() {
-    let scene = Scene::new("schema-versions");
+    let scene = scene("schema-versions");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     assert_eq!(Writer::EarlyChangeLog.id(), 0);

@@ -3,27 +3,28 @@
 use std::time::Duration;
 
 use crate::harness::{Observer, Recipe, Scene, Tally, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_commit_per_event_is_never_more_than_one_event_behind() {
-    let scene = Scene::new("commit-per-event");
+    let scene = scene("commit-per-event");
     run_and_resume(&scene, 300, |recipe| recipe.option("commit", "per_event"));
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_group_commit_takes_along_what_finished_while_the_last_one_was_under_way() {
-    let scene = Scene::new("commit-group");
+    let scene = scene("commit-group");
     run_and_resume(&scene, 5_000, |recipe| recipe.option("commit", "group"));
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_commit_at_an_interval_is_made_at_the_stop_too() {
-    let scene = Scene::new("commit-interval");
+    let scene = scene("commit-interval");
     // Longer than the test takes: whatever is committed was committed because of the stop.
     run_and_resume(&scene, 500, |recipe| recipe.option("commit", "3600s"));
 }
@@ -31,7 +32,7 @@ fn a_commit_at_an_interval_is_made_at_the_stop_too() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_commit_at_an_interval_comes_without_a_stop() {
-    let scene = Scene::new("commit-each-second");
+    let scene = scene("commit-each-second");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 500);

@@ -3,14 +3,15 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::harness::{Scene, Surroundings, Tally, Writer, wait_until};
+use crate::harness::{Surroundings, Tally, Writer, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_record_that_cannot_be_decoded_is_kept_byte_for_byte_and_the_rest_goes_on() {
-    let scene = Scene::new("undecodable");
+    let scene = scene("undecodable");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 1, 50);
@@ -47,7 +48,7 @@ fn a_record_that_cannot_be_decoded_is_kept_byte_for_byte_and_the_rest_goes_on() 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn an_event_that_its_action_gave_up_on_is_kept_with_its_attempts() {
-    let scene = Scene::new("action-fails");
+    let scene = scene("action-fails");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 1, 10);
@@ -77,7 +78,7 @@ fn an_event_that_its_action_gave_up_on_is_kept_with_its_attempts() {
 fn a_failed_event_holds_the_commit_until_its_dead_letter_is_stored() {
     /// Less than the bad record takes in a dead letter, more than anything else writes.
     const FULL_AT_BYTES: u64 = 1 << 20;
-    let scene = Scene::new("dead-letter-held");
+    let scene = scene("dead-letter-held");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     let mut relay = scene.run_in(Surroundings::LimitedFiles, &scene.recipe().change_logs(&topic));
@@ -124,7 +125,7 @@ fn a_failed_event_holds_the_commit_until_its_dead_letter_is_stored() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_pipeline_whose_dead_letters_cannot_be_stored_does_not_start() {
-    let scene = Scene::new("dead-letters-nowhere");
+    let scene = scene("dead-letters-nowhere");
     let topic = scene.topic("versioned", 1);
     let not_a_directory = scene.directory().join("a-file");
     fs::write(&not_a_directory, "").expect("the test's directory can be written");

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{END, Ended, Scene, wait_until};
+use crate::harness::{END, Ended, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn throw_ends_a_process_of_one_pipeline_with_exit_code_1_and_leaves_the_event_uncommitted() {
-    let scene = Scene::new("throw-alone");
+    let scene = scene("throw-alone");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 1, 20);
@@ -33,7 +34,7 @@ fn throw_ends_a_process_of_one_pipeline_with_exit_code_1_and_leaves_the_event_un
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn throw_in_one_pipeline_leaves_the_others_at_work_and_shows_in_the_exit_code() {
-    let scene = Scene::new("throw-beside");
+    let scene = scene("throw-beside");
     let (bad_topic, good_topic) = (scene.topic("bad", 1), scene.topic("good", 2));
     let mut feeder = scene.feeder();
     let throwing = scene.recipe().change_logs(&bad_topic).option("failure_mode", "THROW");

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Observer, Recipe, Scene, Tally, wait_until};
+use crate::harness::{Observer, Recipe, Tally, wait_until};
+use crate::scene;
 
 const SHARED_OUT: Duration = Duration::from_secs(60);
 const ALL_FINISHED: Duration = Duration::from_secs(120);
@@ -35,7 +36,7 @@ fn members_that_join_and_leave_lose_and_repeat_nothing_with_the_brokers_own_prot
 }
 
 fn join_and_leave(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
-    let scene = Scene::new(test);
+    let scene = scene(test);
     let topic = scene.topic("versioned", PARTITIONS);
     let mut feeder = scene.feeder();
     let first_recipe = with_protocol(scene.recipe().change_logs(&topic));
@@ -69,7 +70,7 @@ fn join_and_leave(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_member_takes_over_from_one_that_was_killed() {
     const MAX_UNCOMMITTED: usize = 50;
-    let scene = Scene::new("members-killed");
+    let scene = scene("members-killed");
     let topic = scene.topic("versioned", PARTITIONS);
     let mut feeder = scene.feeder();
     let option = ("max_uncommitted", MAX_UNCOMMITTED);
@@ -104,7 +105,7 @@ fn a_member_takes_over_from_one_that_was_killed() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_member_without_a_partition_is_ready_and_harms_nobody() {
-    let scene = Scene::new("members-idle");
+    let scene = scene("members-idle");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     let observer = Observer::watch(&scene, &[(&topic, 1)]);

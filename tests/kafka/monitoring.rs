@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::harness::{Scene, wait_until};
+use crate::harness::wait_until;
+use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn metrics_tell_what_was_received_acted_on_dead_lettered_and_committed() {
-    let scene = Scene::new("metrics");
+    let scene = scene("metrics");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 200);
@@ -34,7 +35,7 @@ fn metrics_tell_what_was_received_acted_on_dead_lettered_and_committed() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn probes_answer_yes_while_all_is_well_and_name_what_is_missing_otherwise() {
-    let scene = Scene::new("probes");
+    let scene = scene("probes");
     let topic = scene.topic("versioned", 1);
     let relay = scene.run_until_ready(&[&scene.recipe().change_logs(&topic)]);
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200));

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::harness::{Observer, Scene, Tally, assert_in_order};
+use crate::harness::{Observer, Tally, assert_in_order};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn ordering_by_key_keeps_the_order_of_each_entity() {
-    let scene = Scene::new("order-by-key");
+    let scene = scene("order-by-key");
     let topic = scene.topic("versioned", 3);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 3, 5_000);
@@ -29,7 +30,7 @@ fn ordering_by_key_keeps_the_order_of_each_entity() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn unordered_events_are_all_acted_on_and_committed_in_order_nonetheless() {
-    let scene = Scene::new("unordered");
+    let scene = scene("unordered");
     let topic = scene.topic("versioned", 3);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 3, 5_000);

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::harness::{Observer, Scene, Tally, Writer, wait_until};
+use crate::harness::{Observer, Tally, Writer, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_registry_that_is_down_at_first_is_waited_for() {
-    let scene = Scene::new("registry-late");
+    let scene = scene("registry-late");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 200);
@@ -32,7 +33,7 @@ fn a_registry_that_is_down_at_first_is_waited_for() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn an_outage_in_the_middle_holds_what_needs_the_registry_and_dead_letters_nothing() {
-    let scene = Scene::new("registry-outage");
+    let scene = scene("registry-outage");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
     let observer = Observer::watch(&scene, &[(&topic, 1)]);

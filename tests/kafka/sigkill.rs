@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::harness::{Observer, Recipe, Scene, Tally, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(120);
 const KILLS: usize = 5;
@@ -14,7 +15,7 @@ const PARTITIONS: i32 = 4;
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn sigkill_loses_nothing_and_repeats_at_most_what_was_uncommitted() {
     const MAX_UNCOMMITTED: usize = 100;
-    let scene = Scene::new("sigkill");
+    let scene = scene("sigkill");
     let limited = |recipe: Recipe| recipe.option("max_uncommitted", MAX_UNCOMMITTED);
     let repeated = kill_again_and_again(&scene, limited);
     assert!(repeated <= KILLS * PARTITIONS as usize * MAX_UNCOMMITTED, "{repeated} came again");
@@ -23,7 +24,7 @@ fn sigkill_loses_nothing_and_repeats_at_most_what_was_uncommitted() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn with_a_commit_per_event_sigkill_repeats_at_most_one_event_a_partition() {
-    let scene = Scene::new("sigkill-per-event");
+    let scene = scene("sigkill-per-event");
     let repeated = kill_again_and_again(&scene, |recipe| recipe.option("commit", "per_event"));
     assert!(repeated <= KILLS * PARTITIONS as usize, "{repeated} came again");
 }

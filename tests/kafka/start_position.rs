@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::harness::{Scene, Tally, wait_until};
+use crate::harness::{Tally, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_group_that_starts_at_the_latest_does_not_skip_what_came_while_it_was_down() {
-    let scene = Scene::new("start-latest");
+    let scene = scene("start-latest");
     let topic = scene.topic("versioned", 3);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 3, 300);
@@ -33,7 +34,7 @@ fn a_group_that_starts_at_the_latest_does_not_skip_what_came_while_it_was_down()
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_start_position_in_time_begins_at_the_first_record_that_is_not_older() {
-    let scene = Scene::new("start-time");
+    let scene = scene("start-time");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 400);
@@ -53,7 +54,7 @@ fn a_start_position_in_time_begins_at_the_first_record_that_is_not_older() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_committed_offset_wins_over_the_start_position() {
-    let scene = Scene::new("start-committed");
+    let scene = scene("start-committed");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 200);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{END, Ended, Observer, Relay, Scene, Surroundings, Tally, wait_until};
+use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
 const STOPS: usize = 3;
@@ -25,7 +26,7 @@ fn after_sigint_the_next_run_goes_on_without_loss_or_repetition() {
 }
 
 fn stop_and_resume(test: &str, signal: Signal) {
-    let scene = Scene::new(test);
+    let scene = scene(test);
     let topic = scene.topic("versioned", 4);
     let mut feeder = scene.feeder();
     let recipe = scene.recipe().change_logs(&topic);
@@ -75,7 +76,7 @@ fn run_until_the_action_hangs(
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_second_signal_ends_at_once_while_an_action_hangs() {
-    let scene = Scene::new("second-signal");
+    let scene = scene("second-signal");
     let (mut relay, _stdout) = run_until_the_action_hangs(&scene, 600);
     let log_before = relay.log().len();
     relay.signal(Signal::TERM);
@@ -88,7 +89,7 @@ fn a_second_signal_ends_at_once_while_an_action_hangs() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_drain_ends_at_its_deadline_and_what_hung_comes_again() {
-    let scene = Scene::new("drain-deadline");
+    let scene = scene("drain-deadline");
     let (mut relay, mut stdout) = run_until_the_action_hangs(&scene, 1);
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());

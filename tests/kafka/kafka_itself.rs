@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::harness::{KafkaBroker, wait_for};
+use crate::harness::{Broker, KafkaBroker, wait_for};
 
 fn produce(broker: &KafkaBroker, topic: &str, value: &str) {
     let producer: BaseProducer = broker.client().create().expect("a producer");
