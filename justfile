@@ -1,0 +1,52 @@
+# Every habit of this project by name. `just` lists them.
+
+# The system's OpenSSL instead of one built from source: minutes less for a cold build.
+export OPENSSL_NO_VENDOR := "1"
+
+_list:
+    @just --list
+
+# Build the program as users run it.
+build:
+    cargo build --release --locked
+
+# Everything: format, lints, documentation, all tests, real Kafka included.
+test *arguments:
+    ./test.sh {{ arguments }}
+
+# What needs Rust only.
+quick:
+    ./test.sh --quick
+
+# Format and lints.
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# The suite on real Kafka, or the part of it whose names contain `pattern`; needs one run of `just test` before.
+kafka pattern="":
+    cargo test --locked --test kafka -- --ignored {{ pattern }}
+
+# The faults: kills, stops, members that come and go, brokers and registries that go away.
+faults:
+    cargo test --locked --test kafka -- --ignored sigkill stop_and_resume group_members broker_restart registry_outage dead_letters
+
+# Measure, as users run it.
+bench *arguments:
+    cargo bench --locked {{ arguments }}
+
+# Watch the program at work, with a broker of its own.
+quickstart:
+    cargo run --release --locked -- quickstart
+
+# The library's documentation, in a browser.
+docs:
+    cargo doc --locked --no-deps --open
+
+# The container image.
+image:
+    docker build --tag datahub-relay .
+
+# Licences, advisories, doubled dependencies; needs cargo-deny.
+deny:
+    cargo deny check

@@ -1,0 +1,240 @@
+//! Real Apache Kafka: one node that is broker and controller, on loopback, with its own data.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+use serde_json::Value;
+
+use super::broker::Broker;
+use super::wait::wait_until;
+
+/// The version of Apache Kafka that the tests run against: the name of the jars' folder in the cache.
+const VERSION: &str = "4.1.1";
+/// A broker is up in about four seconds on an idle machine.
+const START: Duration = Duration::from_secs(90);
+/// Java gets ten seconds to end cleanly before it is killed; see start-kafka.sh.
+const STOP: Duration = Duration::from_secs(30);
+
+/// A Kafka that tests talk to.
+pub(crate) struct KafkaBroker {
+    bootstrap: String,
+    /// `None` where the broker was already running and is somebody else's.
+    own: Option<OwnBroker>,
+}
+
+struct OwnBroker {
+    directory: PathBuf,
+    process: Mutex<Option<Child>>,
+}
+
+impl KafkaBroker {
+    /// The broker that all tests of this process share; the first call starts it. It ends with the
+    /// process: see start-kafka.sh.
+    ///
+    /// `DATAHUB_RELAY_KAFKA=host:port` names one that already runs instead.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<KafkaBroker> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("DATAHUB_RELAY_KAFKA") {
+            Ok(bootstrap) if !bootstrap.is_empty() => Self { bootstrap, own: None },
+            _ => Self::start(),
+        })
+    }
+
+    /// Starts a broker of the test's own, for tests that stop and start it.
+    ///
+    /// # Panics
+    /// If the jars are not there (the message says how to get them) or the broker does not come up.
+    pub(crate) fn start() -> Self {
+        let (kafka_port, controller_port) = free_ports();
+        let directory = new_directory();
+        fs::write(directory.join("server.properties"), properties(&directory, kafka_port, controller_port))
+            .expect("the broker's settings can be written");
+        fs::write(directory.join("log4j2.properties"), include_str!("kafka-log4j2.properties"))
+            .expect("the broker's log settings can be written");
+        let own = OwnBroker { process: Mutex::new(Some(launch(&directory, Some("format")))), directory };
+        let broker = Self { bootstrap: format!("127.0.0.1:{kafka_port}"), own: Some(own) };
+        broker.wait_until_up();
+        broker
+    }
+
+    /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
+    pub(crate) fn kill(&self) {
+        let own = self.own.as_ref().expect("only a broker of the test's own is killed");
+        let mut process = own.process.lock().expect("no test panicked while it held the broker");
+        let mut child = process.take().expect("the broker runs");
+        let mut pipe = child.stdin.take().expect("the pipe was asked for at the start");
+        pipe.write_all(b"kill\n").expect("the wrapper reads");
+        wait_until("the killed broker's end", STOP, || {
+            child.try_wait().expect("the wrapper is our child").is_some()
+        });
+    }
+
+    /// Starts a broker again that was killed, on the same port and data.
+    pub(crate) fn restart(&self) {
+        let own = self.own.as_ref().expect("only a broker of the test's own is started again");
+        let mut process = own.process.lock().expect("no test panicked while it held the broker");
+        assert!(process.is_none(), "the broker still runs");
+        *process = Some(launch(&own.directory, None));
+        drop(process);
+        self.wait_until_up();
+    }
+
+    fn wait_until_up(&self) {
+        let consumer: BaseConsumer =
+            self.client().set("log_level", "0").create().expect("a client that asks for metadata");
+        wait_until("Kafka to answer; its log is broker.log in target/tmp/kafka-*", START, || {
+            if let Some(status) = self.exit_status() {
+                panic!("the broker ended ({status}) instead of starting; see {:?}", self.keep_log());
+            }
+            consumer.fetch_metadata(None, Duration::from_secs(1)).is_ok()
+        });
+        self.discard_at_end();
+    }
+
+    /// From here on the broker's directory goes with it: until now its log would have been needed.
+    fn discard_at_end(&self) {
+        if let Some(own) = &self.own {
+            fs::write(own.directory.join("discard"), "").expect("the broker's directory is ours");
+        }
+    }
+
+    fn exit_status(&self) -> Option<std::process::ExitStatus> {
+        let mut process = self.own.as_ref()?.process.lock().ok()?;
+        process.as_mut()?.try_wait().ok()?
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    fn create_topic(&self, topic: &str, partitions: i32) -> bool {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let results = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime for one call")
+            .block_on(admin.create_topics([&wanted], &options))
+            .expect("the broker answers");
+        match &results[0] {
+            Ok(_) => true,
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => false,
+            Err((topic, error)) => panic!("cannot create topic {topic}: {error}"),
+        }
+    }
+
+    /// A dead member of a group is noticed after 3 s instead of 45.
+    fn consumer_properties(&self) -> Vec<(&'static str, Value)> {
+        vec![("session.timeout.ms", 3_000.into()), ("heartbeat.interval.ms", 300.into())]
+    }
+
+    fn keep_log(&self) -> Option<PathBuf> {
+        let directory = &self.own.as_ref()?.directory;
+        fs::write(directory.join("keep"), "").ok()?;
+        Some(directory.join("broker.log"))
+    }
+}
+
+impl Drop for OwnBroker {
+    fn drop(&mut self) {
+        let child = self.process.get_mut().ok().and_then(Option::take);
+        if let Some(mut child) = child {
+            drop(child.stdin.take()); // the end of input: the wrapper ends the broker
+            let _ = child.wait();
+        }
+    }
+}
+
+fn launch(directory: &Path, format: Option<&str>) -> Child {
+    Command::new("sh")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/start-kafka.sh"))
+        .arg(directory)
+        .arg(jars().join("*"))
+        .args(format)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell is there")
+}
+
+fn jars() -> PathBuf {
+    let cache = match (std::env::var_os("DATAHUB_RELAY_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
+        (_, Some(home)) => PathBuf::from(home).join(".cache/datahub-relay"),
+        _ => PathBuf::from(".cache/datahub-relay"),
+    };
+    let jars = cache.join(format!("kafka-{VERSION}"));
+    assert!(
+        jars.is_dir(),
+        "Apache Kafka {VERSION} is not in {}: run ./test.sh, which fetches it, or name a running broker \
+         with DATAHUB_RELAY_KAFKA=host:port",
+        jars.display()
+    );
+    jars
+}
+
+fn new_directory() -> PathBuf {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+    let directory =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}-{nth}", std::process::id()));
+    // A directory of this name is left over from another process that had our number.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).expect("the build directory can be written");
+    directory
+}
+
+/// Two ports that were free a moment ago: both are held until both are known, so they differ.
+fn free_ports() -> (u16, u16) {
+    let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (first, second) = (bind(), bind());
+    let port = |listener: &TcpListener| listener.local_addr().expect("a bound address").port();
+    (port(&first), port(&second))
+}
+
+/// Everything that Kafka replicates is replicated once, nothing waits for further members, the
+/// broker's own buffers are small, and a killed broker may come back as soon as its session is over.
+fn properties(directory: &Path, kafka_port: u16, controller_port: u16) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{kafka_port},CONTROLLER://127.0.0.1:{controller_port}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port}\n\
+         controller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         log.dirs={data}\n\
+         auto.create.topics.enable=false\n\
+         offsets.topic.num.partitions=4\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.num.partitions=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         share.coordinator.state.topic.replication.factor=1\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         broker.session.timeout.ms=3000\n\
+         broker.heartbeat.interval.ms=500\n\
+         group.initial.rebalance.delay.ms=0\n\
+         group.min.session.timeout.ms=1000\n\
+         group.consumer.min.session.timeout.ms=1000\n\
+         group.consumer.min.heartbeat.interval.ms=200\n\
+         group.consumer.heartbeat.interval.ms=500\n\
+         num.network.threads=2\n\
+         num.io.threads=2\n\
+         background.threads=2\n\
+         log.cleaner.dedupe.buffer.size=4194304\n",
+        data = directory.join("data").display(),
+    )
+}

@@ -1,0 +1,25 @@
+//! What the black-box suites are made with.
+
+mod action_log;
+mod broker;
+mod feeder;
+mod http;
+mod kafka_broker;
+mod observer;
+mod recipe;
+mod relay;
+mod scene;
+mod schema_registry;
+mod tally;
+mod wait;
+mod writer;
+
+pub(crate) use broker::Broker;
+pub(crate) use kafka_broker::KafkaBroker;
+pub(crate) use observer::Observer;
+pub(crate) use recipe::Recipe;
+pub(crate) use relay::{END, Ended, Relay, Surroundings};
+pub(crate) use scene::Scene;
+pub(crate) use tally::{Tally, assert_in_order};
+pub(crate) use wait::{wait_for, wait_until};
+pub(crate) use writer::Writer;

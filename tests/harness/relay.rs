@@ -1,0 +1,194 @@
+//! The program itself: a process, its signals, its words and its end.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+use super::http;
+use super::recipe::Recipe;
+use super::wait::{wait_for, wait_until};
+
+/// From the start of the process until its pipelines have their partitions. A group whose earlier
+/// member was killed waits for that member's session first.
+const READY: Duration = Duration::from_secs(60);
+/// From a signal to the end, where nothing hangs.
+pub(crate) const END: Duration = Duration::from_secs(30);
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// A running `datahub-relay run`.
+pub(crate) struct Relay {
+    process: Child,
+    monitoring_port: u16,
+    stderr: PathBuf,
+}
+
+/// What the process finds around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surroundings {
+    /// Nothing special; its standard output goes nowhere.
+    Plain,
+    /// Its standard output goes into a pipe that the test reads, or leaves to fill up.
+    PipedOutput,
+    /// Writing beyond the limit of [`Relay::limit_file_size`] is an error instead of the end.
+    LimitedFiles,
+}
+
+impl Relay {
+    /// Runs `recipes` in one process; a new directory inside `directory` takes the recipes as they
+    /// were for this run, and the log.
+    pub(crate) fn run(directory: &Path, recipes: &[&Recipe], surroundings: Surroundings) -> Self {
+        let monitoring_port = free_port();
+        let directory = new_directory(directory);
+        let program = env!("CARGO_BIN_EXE_datahub-relay");
+        let mut command = match surroundings {
+            Surroundings::Plain | Surroundings::PipedOutput => Command::new(program),
+            Surroundings::LimitedFiles => {
+                let mut shell = Command::new("sh");
+                // What a shell ignores stays ignored in the program that takes its place.
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
+                shell
+            }
+        };
+        command.arg("run").arg("--monitoring-port").arg(monitoring_port.to_string());
+        for recipe in recipes {
+            command.arg("-c").arg(recipe.write(&directory));
+        }
+        let stderr = directory.join("stderr.log");
+        let piped = surroundings == Surroundings::PipedOutput;
+        command
+            .stdin(Stdio::null())
+            .stdout(if piped { Stdio::piped() } else { Stdio::null() })
+            .stderr(File::create(&stderr).expect("the test's directory can be written"));
+        Self { process: command.spawn().expect("the program was built"), monitoring_port, stderr }
+    }
+
+    /// From now on the process cannot write beyond this length of any file, as if the disk were
+    /// full; `None` lifts the limit.
+    pub(crate) fn limit_file_size(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("the process is ours");
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub(crate) fn wait_until_ready(&mut self) {
+        wait_until("the program to be ready", READY, || {
+            if let Some(ended) = self.ended() {
+                panic!("the program ended instead of getting ready: {ended:?}\n{}", self.log());
+            }
+            self.ready() == Some(true)
+        });
+    }
+
+    /// What `/readyz` says; `None` if nobody answers.
+    pub(crate) fn ready(&self) -> Option<bool> {
+        self.get("/readyz").map(|(status, _)| status == 200)
+    }
+
+    /// Status and body of a page of the monitoring port.
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+        http::get(self.monitoring_port, path)
+    }
+
+    /// The sum of a metric's samples whose labels contain every one of `labels` (`name="value"`).
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let (_, page) = self.get("/metrics")?;
+        let of_metric = |line: &&str| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+        };
+        let samples =
+            page.lines().filter(of_metric).filter(|line| labels.iter().all(|label| line.contains(label)));
+        let values: Vec<f64> = samples.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Sends a signal to this process, and no other.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the process is ours and was not waited for");
+    }
+
+    /// Waits until the process has ended, and says how.
+    pub(crate) fn wait_for_end(&mut self, within: Duration) -> Ended {
+        wait_for("the program's end", within, || self.ended())
+    }
+
+    /// Sends SIGTERM and expects a clean end.
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let ended = self.wait_for_end(END);
+        assert_eq!(ended, Ended::Code(0), "a clean stop; the log:\n{}", self.log());
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.wait_for_end(END), Ended::Signal(9));
+    }
+
+    /// How the process ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> Option<Ended> {
+        let status = self.process.try_wait().expect("the process is our child")?;
+        Some(ended(status))
+    }
+
+    /// The pipe with the process's standard output.
+    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
+        self.process.stdout.take().expect("the test asked for a pipe, and took it once")
+    }
+
+    /// What the process wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        let mut text = Vec::new();
+        // A log that cannot be read must not hide the failure that it was wanted for.
+        let _ = File::open(&self.stderr).and_then(|mut file| file.read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("the system gave this number")
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ended::Code(code),
+        (None, Some(signal)) => Ended::Signal(signal),
+        (None, None) => unreachable!("a process ends with a code or by a signal"),
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound address").port()
+}
+
+/// A directory for each run, so that a test's several processes can be told apart.
+fn new_directory(parent: &Path) -> PathBuf {
+    let runs = parent.join("runs");
+    fs::create_dir_all(&runs).expect("the test's directory can be written");
+    let earlier = fs::read_dir(&runs).expect("it was just created").count();
+    let directory = runs.join(format!("{earlier:03}"));
+    fs::create_dir(&directory).expect("one test starts its processes one after the other");
+    directory
+}

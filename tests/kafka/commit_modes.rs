@@ -1,0 +1,73 @@
+//! When offsets are committed.
+
+use std::time::Duration;
+
+use crate::harness::{Observer, Recipe, Scene, Tally, wait_until};
+use crate::scene;
+
+const ALL_FINISHED: Duration = Duration::from_secs(90);
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_commit_per_event_is_never_more_than_one_event_behind() {
+    let scene = scene("commit-per-event");
+    run_and_resume(&scene, 300, |recipe| recipe.option("commit", "per_event"));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_group_commit_takes_along_what_finished_while_the_last_one_was_under_way() {
+    let scene = scene("commit-group");
+    run_and_resume(&scene, 5_000, |recipe| recipe.option("commit", "group"));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_commit_at_an_interval_is_made_at_the_stop_too() {
+    let scene = scene("commit-interval");
+    // Longer than the test takes: whatever is committed was committed because of the stop.
+    run_and_resume(&scene, 500, |recipe| recipe.option("commit", "3600s"));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_commit_at_an_interval_comes_without_a_stop() {
+    let scene = scene("commit-each-second");
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, 500);
+    let recipe = scene
+        .recipe()
+        .change_logs(&topic)
+        .source("async_commit_enabled", true)
+        .source("async_commit_interval", 1_000);
+    let relay = scene.run(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 2)]);
+    wait_until("the interval's commit", ALL_FINISHED, || committed.sum() == Some(500));
+    relay.stop();
+}
+
+/// After a stop everything that was acted on is committed, so that the next run repeats nothing.
+fn run_and_resume(scene: &Scene<'_>, count: usize, with_commit: impl FnOnce(Recipe) -> Recipe) {
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, count);
+    let recipe = with_commit(scene.recipe().change_logs(&topic));
+    let observer = Observer::watch(scene, &[(&topic, 2)]);
+    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
+
+    let relay = scene.run(&[&recipe]);
+    wait_until("half of it to be done", ALL_FINISHED, || actions.read().len() >= count / 2);
+    relay.stop();
+    let acted = actions.read().len();
+    let committed = scene.committed(&[(&topic, 2)]);
+    assert_eq!(committed.sum(), Some(acted as i64), "the stop commits what was acted on");
+
+    let relay = scene.run(&[&recipe]);
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+    observer.finish();
+}

@@ -1,0 +1,27 @@
+//! The program against real Apache Kafka: a real process, real signals, one module per behaviour.
+//!
+//! Needs Java and the jars that `./test.sh` fetches, so plain `cargo test` leaves these tests out.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod all_topics;
+mod broker_restart;
+mod commit_modes;
+mod dead_letters;
+mod failure_mode;
+mod group_members;
+mod kafka_itself;
+mod monitoring;
+mod ordering;
+mod registry_outage;
+mod sigkill;
+mod start_position;
+mod stop_and_resume;
+
+use harness::{KafkaBroker, Scene};
+
+/// A scene on the broker that all tests of this suite share.
+fn scene(test: &str) -> Scene<'static> {
+    Scene::on(KafkaBroker::shared(), test)
+}

@@ -1,0 +1,52 @@
+//! What can be seen from outside.
+
+use std::time::Duration;
+
+use crate::harness::wait_until;
+use crate::scene;
+
+const SEEN: Duration = Duration::from_secs(60);
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn metrics_tell_what_was_received_acted_on_dead_lettered_and_committed() {
+    let scene = scene("metrics");
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, 200);
+    feeder.raw(&topic, 0, b"bad");
+    let relay = scene.run_until_ready(&[&scene.recipe().change_logs(&topic)]);
+    let committed = scene.committed(&[(&topic, 2)]);
+    wait_until("everything to be committed", SEEN, || committed.sum() == Some(201));
+
+    let pipeline = format!("\"{}\"", scene.group());
+    let (_, page) = relay.get("/metrics").expect("the metrics answer");
+    wait_until("the framework's offsets to be those committed", SEEN, || {
+        relay.metric("kafka_offset", &[&topic, &pipeline]) == Some(201.0)
+    });
+    wait_until("the framework's message count", SEEN, || {
+        relay.metric("kafka_messages_total", &[&pipeline]) == Some(201.0)
+    });
+    wait_until("no lag to be left", SEEN, || relay.metric("kafka_consumer_lag", &[&topic]) == Some(0.0));
+    assert!(page.contains("datahub_relay_"), "its own metrics are there too:\n{page}");
+    relay.stop();
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn probes_answer_yes_while_all_is_well_and_name_what_is_missing_otherwise() {
+    let scene = scene("probes");
+    let topic = scene.topic("versioned", 1);
+    let relay = scene.run_until_ready(&[&scene.recipe().change_logs(&topic)]);
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200));
+    let (status, body) = relay.get("/readyz").expect("the probe answers");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains(scene.group()), "it names the pipeline: {body}");
+
+    scene.registry.go_down();
+    wait_until("readiness to name the registry", SEEN, || {
+        relay.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("registry"))
+    });
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "it lives all the same");
+    relay.stop();
+}

@@ -1,0 +1,71 @@
+//! A registry that is down is waited for; the records that need it are not bad.
+
+use std::time::Duration;
+
+use crate::harness::{Observer, Tally, Writer, wait_until};
+use crate::scene;
+
+const ALL_FINISHED: Duration = Duration::from_secs(90);
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_registry_that_is_down_at_first_is_waited_for() {
+    let scene = scene("registry-late");
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, 200);
+    scene.registry.go_down();
+    let mut relay = scene.run(&[&scene.recipe().change_logs(&topic)]);
+    wait_until("the program to have asked and asked again", ALL_FINISHED, || scene.registry.requests() >= 2);
+    assert_ne!(relay.ready(), Some(true), "not ready without a registry");
+    assert!(scene.action_log().read().is_empty());
+
+    scene.registry.come_back();
+    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
+    relay.wait_until_ready();
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    assert!(letters.read().is_empty(), "an outage makes no dead letters");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn an_outage_in_the_middle_holds_what_needs_the_registry_and_dead_letters_nothing() {
+    let scene = scene("registry-outage");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    let observer = Observer::watch(&scene, &[(&topic, 1)]);
+    let relay = scene.run(&[&scene.recipe().change_logs(&topic)]);
+    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
+    for _ in 0..50 {
+        feeder.change_log(&topic, 0, Writer::EarlyChangeLog);
+    }
+    feeder.flush();
+    wait_until("the known schema's records to be done", ALL_FINISHED, || actions.read().len() == 50);
+
+    scene.registry.go_down();
+    let requests = scene.registry.requests();
+    for writer in [Writer::LaterChangeLog, Writer::EarlyChangeLog] {
+        for _ in 0..50 {
+            feeder.change_log(&topic, 0, writer);
+        }
+    }
+    feeder.flush();
+    wait_until("the new schema to be asked for again", ALL_FINISHED, || {
+        scene.registry.requests() >= requests + 2
+    });
+    wait_until("readiness to say no", ALL_FINISHED, || relay.ready() == Some(false));
+    assert_eq!(actions.read().len(), 50, "the partition waits");
+
+    scene.registry.come_back();
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
+    wait_until("readiness to say yes again", ALL_FINISHED, || relay.ready() == Some(true));
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+    assert!(letters.read().is_empty(), "an outage makes no dead letters");
+    observer.finish();
+}

@@ -1,0 +1,102 @@
+//! A clean stop: nothing is lost by it, and nothing comes again after it.
+
+use std::io::Read;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{END, Ended, Observer, Relay, Scene, Surroundings, Tally, wait_until};
+use crate::scene;
+
+const ALL_FINISHED: Duration = Duration::from_secs(90);
+const STOPS: usize = 3;
+/// "At once", on a machine that has other things to do.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn after_sigterm_the_next_run_goes_on_without_loss_or_repetition() {
+    stop_and_resume("sigterm", Signal::TERM);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn after_sigint_the_next_run_goes_on_without_loss_or_repetition() {
+    stop_and_resume("sigint", Signal::INT);
+}
+
+fn stop_and_resume(test: &str, signal: Signal) {
+    let scene = scene(test);
+    let topic = scene.topic("versioned", 4);
+    let mut feeder = scene.feeder();
+    let recipe = scene.recipe().change_logs(&topic);
+    let observer = Observer::watch(&scene, &[(&topic, 4)]);
+    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
+
+    for _ in 0..STOPS {
+        let before = actions.read().len();
+        let mut relay = scene.run(&[&recipe]);
+        feeder.change_logs_during(&topic, 4, || {
+            wait_until("the work to be in full swing", ALL_FINISHED, || actions.read().len() >= before + 500);
+            relay.signal(signal);
+            assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
+        });
+        assert!(actions.read().len() < feeder.fed().len(), "something was left to do");
+    }
+
+    let relay = scene.run(&[&recipe]);
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+    assert_eq!(scene.committed(&[(&topic, 4)]).sum(), Some(fed.len() as i64));
+    observer.finish();
+}
+
+/// Runs a recipe whose action hangs: it prints to a pipe that nobody reads.
+fn run_until_the_action_hangs(
+    scene: &Scene<'_>,
+    drain_timeout_seconds: u32,
+) -> (Relay, std::process::ChildStdout) {
+    const PIPE_BYTES: u64 = 65_536;
+    let topic = scene.topic("versioned", 4);
+    scene.feeder().change_logs(&topic, 4, 2_000);
+    let recipe =
+        scene.recipe().change_logs(&topic).print().option("drain_timeout_seconds", drain_timeout_seconds);
+    let mut relay = scene.run_in(Surroundings::PipedOutput, &recipe);
+    let stdout = relay.take_stdout();
+    // What is left may be less than one event, and then it is not written in part.
+    wait_until("the pipe to be full", ALL_FINISHED, || {
+        rustix::io::ioctl_fionread(&stdout).is_ok_and(|waiting| waiting > PIPE_BYTES - 4_096)
+    });
+    (relay, stdout)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_second_signal_ends_at_once_while_an_action_hangs() {
+    let scene = scene("second-signal");
+    let (mut relay, _stdout) = run_until_the_action_hangs(&scene, 600);
+    let log_before = relay.log().len();
+    relay.signal(Signal::TERM);
+    wait_until("the first signal to be noticed", AT_ONCE, || relay.log().len() > log_before);
+    assert_eq!(relay.ended(), None, "the first signal waits for the action");
+    relay.signal(Signal::INT);
+    assert_eq!(relay.wait_for_end(AT_ONCE), Ended::Code(128 + 2), "{}", relay.log());
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_drain_ends_at_its_deadline_and_what_hung_comes_again() {
+    let scene = scene("drain-deadline");
+    let (mut relay, mut stdout) = run_until_the_action_hangs(&scene, 1);
+    relay.signal(Signal::TERM);
+    assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
+    let mut printed = String::new();
+    stdout.read_to_string(&mut printed).expect("what was printed is text");
+    let acted = printed.matches("Received event:").count() as i64;
+    let topic = format!("{}-versioned", scene.group());
+    let committed = scene.committed(&[(&topic, 4)]).sum().expect("the broker answers");
+    assert!(committed <= acted, "{committed} committed, but only {acted} were printed");
+}
