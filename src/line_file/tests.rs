@@ -114,15 +114,32 @@ fn only_the_newest_files_are_kept_and_numbers_go_on_after_a_restart() {
 }
 
 #[test]
-fn a_file_renamed_by_somebody_else_is_opened_anew() {
+fn a_file_renamed_by_somebody_else_is_opened_anew_at_once_where_it_matters() {
+    for options in [DURABLE, rotating(1_000_000, None)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let mut file = LineFile::open(&path, options).unwrap();
+        file.append(b"{\"a\":1}\n").unwrap();
+        fs::rename(&path, directory.path().join("away")).unwrap();
+        file.append(b"{\"a\":2}\n").unwrap();
+        assert_eq!(text(&path), "{\"a\":2}\n");
+        assert_eq!(text(directory.path().join("away")), "{\"a\":1}\n");
+    }
+}
+
+#[test]
+fn a_file_renamed_by_somebody_else_is_left_after_a_moment_and_no_line_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
+    let away = directory.path().join("away");
     let mut file = LineFile::open(&path, LineFileOptions::default()).unwrap();
-    file.append(b"{\"a\":1}\n").unwrap();
-    fs::rename(&path, directory.path().join("away")).unwrap();
-    file.append(b"{\"a\":2}\n").unwrap();
-    assert_eq!(text(&path), "{\"a\":2}\n");
-    assert_eq!(text(directory.path().join("away")), "{\"a\":1}\n");
+    fs::rename(&path, &away).unwrap();
+    let mut appended = 0;
+    while !path.exists() {
+        file.append(b"{}\n").unwrap();
+        appended += 1;
+    }
+    assert_eq!(text(&away).lines().count() + text(&path).lines().count(), appended);
 }
 
 #[test]
