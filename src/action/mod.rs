@@ -1,7 +1,7 @@
 //! What is done with an event.
 //!
-//! [`Action`] is the contract; each action has a file of its own, with its configuration and its
-//! errors. [`build`] is the one place that knows their names.
+//! `Action` is the contract; each action has a file of its own, with its configuration and its
+//! errors. `build` is the one place that knows their names.
 
 mod build;
 mod config;

@@ -84,7 +84,7 @@ async fn a_letter_holds_the_event_as_the_framework_writes_it_and_the_original_by
         },
     });
     let stored = lines(&path);
-    assert_eq!(stored, [expected.clone()]);
+    assert_eq!(stored, std::slice::from_ref(&expected));
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&stored[0]), keys(&expected), "the framework's keys come first");
 }

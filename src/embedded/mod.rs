@@ -1,1 +1,13 @@
-//! embedded
+//! A broker and a schema registry inside this process, for the quickstart and for tests.
+//!
+//! The broker is librdkafka's mock cluster: it speaks Kafka's protocol on a loopback port, keeps
+//! 5 MiB a partition in memory, and can be told to fail requests. It cannot look offsets up by time,
+//! nor create topics by request, and it knows neither static membership nor transactions.
+
+mod broker;
+mod feeder;
+mod registry;
+
+pub use broker::{BrokerError, EmbeddedBroker};
+pub use feeder::{FeedError, FeedRecord, Feeder};
+pub use registry::{Behaviour, EmbeddedRegistry, RegistryOptions, UnknownId};

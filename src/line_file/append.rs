@@ -1,15 +1,20 @@
 //! Opening, appending, and what happens when an append fails.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::rotation::{self, Rotation};
 use super::tail;
 
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIRECTORY: u32 = 0o700;
+
+/// Where an append needs no more than the operating system, asking it each time which file stands at
+/// the path would cost as much as the write. A file that somebody else renames is left this late.
+const LOOK_AT_THE_PATH_EVERY: Duration = Duration::from_millis(100);
 
 /// How a [`LineFile`] is opened and kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +44,7 @@ pub struct LineFile {
     options: LineFileOptions,
     file: File,
     identity: Identity,
+    looked_at_the_path: Option<Instant>,
     /// Length of the file after our own last append; another length means another writer, or a
     /// failed append that could not be cut back.
     known_length: u64,
@@ -72,8 +78,16 @@ impl LineFile {
         let identity = Identity::of(&file.metadata()?);
         // A length no file has makes the first lock look at the file's end.
         let known_length = u64::MAX;
-        let mut opened =
-            Self { path, options, file, identity, known_length, rotate_above: 0, locking: Locking::Used };
+        let mut opened = Self {
+            path,
+            options,
+            file,
+            identity,
+            looked_at_the_path: None,
+            known_length,
+            rotate_above: 0,
+            locking: Locking::Used,
+        };
         opened.locked(|_| Ok(()))?;
         Ok(opened)
     }
@@ -127,21 +141,36 @@ impl LineFile {
 
     /// Returns the file's length.
     fn lock_what_stands_at_the_path(&mut self) -> io::Result<u64> {
-        loop {
-            self.lock()?;
-            match std::fs::metadata(&self.path) {
-                Ok(found) if Identity::of(&found) == self.identity => return Ok(found.len()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+        self.lock()?;
+        while self.must_look_at_the_path() && !self.stands_at_the_path()? {
             // Renamed or removed while we were not looking. The directory is not made again: if it
             // is gone, so is probably the volume, and the lines must not go to what lies below it.
             self.file = open_for_appending(&self.path, self.options)?;
             self.identity = Identity::of(&self.file.metadata()?);
             self.known_length = u64::MAX;
             self.rotate_above = 0;
+            self.lock()?;
         }
+        // Cheaper than asking for all metadata; where appends go does not depend on the position.
+        self.file.seek(SeekFrom::End(0))
+    }
+
+    fn must_look_at_the_path(&self) -> bool {
+        // Writers that rotate a file must not write into what another one has just put aside: it
+        // would exceed its limit, or be removed with what was written to it.
+        let always = self.options.durability == Durability::Machine || self.options.rotation.is_some();
+        always || self.looked_at_the_path.is_none_or(|last| last.elapsed() >= LOOK_AT_THE_PATH_EVERY)
+    }
+
+    fn stands_at_the_path(&mut self) -> io::Result<bool> {
+        let found = match std::fs::metadata(&self.path) {
+            Ok(metadata) => Some(Identity::of(&metadata)),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let same = found == Some(self.identity);
+        self.looked_at_the_path = same.then(Instant::now);
+        Ok(same)
     }
 
     fn lock(&mut self) -> io::Result<()> {

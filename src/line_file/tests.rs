@@ -3,6 +3,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
 
 use proptest::prelude::*;
 
@@ -114,15 +115,32 @@ fn only_the_newest_files_are_kept_and_numbers_go_on_after_a_restart() {
 }
 
 #[test]
-fn a_file_renamed_by_somebody_else_is_opened_anew() {
+fn a_file_renamed_by_somebody_else_is_opened_anew_at_once_where_it_matters() {
+    for options in [DURABLE, rotating(1_000_000, None)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let mut file = LineFile::open(&path, options).unwrap();
+        file.append(b"{\"a\":1}\n").unwrap();
+        fs::rename(&path, directory.path().join("away")).unwrap();
+        file.append(b"{\"a\":2}\n").unwrap();
+        assert_eq!(text(&path), "{\"a\":2}\n");
+        assert_eq!(text(directory.path().join("away")), "{\"a\":1}\n");
+    }
+}
+
+#[test]
+fn a_file_renamed_by_somebody_else_is_left_after_a_moment_and_no_line_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
+    let away = directory.path().join("away");
     let mut file = LineFile::open(&path, LineFileOptions::default()).unwrap();
-    file.append(b"{\"a\":1}\n").unwrap();
-    fs::rename(&path, directory.path().join("away")).unwrap();
-    file.append(b"{\"a\":2}\n").unwrap();
-    assert_eq!(text(&path), "{\"a\":2}\n");
-    assert_eq!(text(directory.path().join("away")), "{\"a\":1}\n");
+    fs::rename(&path, &away).unwrap();
+    let mut appended = 0;
+    while !path.exists() {
+        file.append(b"{}\n").unwrap();
+        appended += 1;
+    }
+    assert_eq!(text(&away).lines().count() + text(&path).lines().count(), appended);
 }
 
 #[test]
@@ -154,14 +172,21 @@ fn a_private_file_and_its_new_directories_are_the_owners_alone() {
 
 #[test]
 fn several_writers_of_one_file_neither_mix_nor_lose_lines_across_rotations() {
+    const WRITERS: usize = 4;
+    const LINES: usize = 300;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
+    let together = Barrier::new(WRITERS);
     std::thread::scope(|scope| {
-        for writer in 0..4 {
-            let path = &path;
+        for writer in 0..WRITERS {
+            let (path, together) = (&path, &together);
             scope.spawn(move || {
-                let mut file = LineFile::open(path, rotating(700, None)).unwrap();
-                for number in 0..200 {
+                // Every line fills a file, so that the writers meet in a rotation again and again.
+                let mut file = LineFile::open(path, rotating(1, None)).unwrap();
+                for number in 0..LINES {
+                    if number % 10 == 0 {
+                        together.wait();
+                    }
                     file.append(format!("{{\"writer\":{writer},\"number\":{number}}}\n").as_bytes()).unwrap();
                 }
             });
@@ -170,12 +195,12 @@ fn several_writers_of_one_file_neither_mix_nor_lose_lines_across_rotations() {
     let mut lines: Vec<String> = Vec::new();
     for entry in fs::read_dir(directory.path()).unwrap() {
         let content = text(entry.unwrap().path());
-        assert!(content.len() <= 700 && content.ends_with('\n'));
-        lines.extend(content.lines().map(str::to_owned));
+        assert!(content.ends_with('\n') && content.lines().count() == 1, "{content}");
+        lines.push(content);
     }
     lines.sort();
     lines.dedup();
-    assert_eq!(lines.len(), 800);
+    assert_eq!(lines.len(), WRITERS * LINES);
 }
 
 /// The parent runs this test in a process that may not write files above 2 KiB, where the write that

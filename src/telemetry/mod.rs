@@ -1,7 +1,7 @@
 //! What can be seen from outside: metrics, health, logs, and the endpoint that shows them.
 //!
-//! [`Metrics`] and [`HealthBoard`] belong to the process; each pipeline has its [`PipelineMetrics`]
-//! and its [`PipelineHealth`] and hands them to its parts. [`MonitoringServer`] shows both.
+//! `Metrics` and `HealthBoard` belong to the process; each pipeline has its `PipelineMetrics`
+//! and its `PipelineHealth` and hands them to its parts. `MonitoringServer` shows both.
 
 mod families;
 mod health;
