@@ -136,3 +136,51 @@ fn read_payload(platform_event: PlatformEvent<'_>) -> Result<Body, DecodeError> 
 fn unreadable(schema: &CompiledSchema, reason: &dyn std::fmt::Display) -> DecodeError {
     DecodeError::Unreadable { record: schema.kind().name().to_owned(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::avro::{SchemaId, encode_json, platform_event_json};
+
+    fn body_of(schema: &CompiledSchema, record: &Value) -> Vec<u8> {
+        encode_json(SchemaId(0), schema.schema(), record).unwrap().split_off(wire::HEADER_BYTES)
+    }
+
+    #[test]
+    fn the_generic_path_reads_what_the_typed_one_reads() {
+        let typed = CompiledSchema::parse(schemas::METADATA_CHANGE_LOG_JSON).unwrap();
+        assert!(typed.typed().is_some());
+        let generic = CompiledSchema::parse(schemas::METADATA_CHANGE_LOG_JSON).unwrap().without_typed();
+        let samples = [
+            include_str!("../embedded/samples/versioned.json"),
+            include_str!("../embedded/samples/timeseries.json"),
+        ];
+        for sample in samples.iter().flat_map(|json| serde_json::from_str::<Vec<Value>>(json).unwrap()) {
+            let body = body_of(&typed, &sample["record"]);
+            let expected = read_body(Route::ChangeLog, &typed, &body).unwrap();
+            assert_eq!(read_body(Route::ChangeLog, &generic, &body).unwrap(), expected);
+        }
+
+        let typed = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap();
+        let generic = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap().without_typed();
+        let samples = include_str!("../embedded/samples/platform_events.json");
+        for sample in serde_json::from_str::<Vec<Value>>(samples).unwrap() {
+            let name = sample["name"].as_str().unwrap();
+            let body = body_of(&typed, &platform_event_json(name, 1, &sample["payload"]));
+            let expected = read_body(Route::PlatformEvent, &typed, &body).unwrap();
+            assert_eq!(read_body(Route::PlatformEvent, &generic, &body).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_record_without_what_an_event_needs_is_unreadable() {
+        let schema = serde_json::json!({"type": "record", "name": "MetadataChangeLog",
+            "namespace": "com.linkedin.pegasus2avro.mxe", "fields": [{"name": "entityType", "type": "string"}]});
+        let schema = CompiledSchema::parse(&schema.to_string()).unwrap();
+        let error = read_body(Route::ChangeLog, &schema, &[2, b'a']).unwrap_err();
+        assert_eq!((error.class(), error.stage()), ("unreadable", Some(crate::event::Stage::Avro)));
+        assert!(error.to_string().contains("changeType"), "{error}");
+    }
+}
