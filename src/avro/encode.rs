@@ -138,13 +138,14 @@ impl Reading<'_, '_> {
         let fields = record.fields.iter().map(|field| {
             // What is neither there nor has a default may still be null.
             let json = json.get(&field.name).or(field.default.as_ref());
-            let value = self.value(&field.schema, json.unwrap_or(&Value::Null)).map_err(|error| match json {
-                Some(_) => error,
-                None => EncodeError::MissingField {
-                    record: record.name.fullname(None),
-                    field: field.name.clone(),
-                },
-            })?;
+            let value =
+                self.value(&field.schema, json.unwrap_or(&Value::Null)).map_err(|error| match json {
+                    Some(_) => error,
+                    None => EncodeError::MissingField {
+                        record: record.name.fullname(None),
+                        field: field.name.clone(),
+                    },
+                })?;
             Ok((field.name.clone(), value))
         });
         Ok(AvroValue::Record(fields.collect::<Result<_, EncodeError>>()?))

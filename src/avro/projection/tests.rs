@@ -113,7 +113,10 @@ fn each_primitive_takes_what_avro_says() {
         assert_eq!(check(&schema, &longer), Err(ScanError::TrailingBytes { count: 1 }), "{schema}");
     }
     assert_eq!(check(&json!("boolean"), &[2]), Err(ScanError::InvalidBoolean { at: 0 }));
-    assert_eq!(check(&json!("int"), &[0x80, 0x80, 0x80, 0x80, 0x10]), Err(ScanError::NumberTooLarge { at: 0 }));
+    assert_eq!(
+        check(&json!("int"), &[0x80, 0x80, 0x80, 0x80, 0x10]),
+        Err(ScanError::NumberTooLarge { at: 0 })
+    );
     assert_eq!(check(&json!("string"), &[2, 0xff]), Err(ScanError::InvalidUtf8 { at: 1 }));
 }
 

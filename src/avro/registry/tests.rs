@@ -46,7 +46,11 @@ async fn server_with(id: u32, answer: ResponseTemplate) -> MockServer {
 }
 
 async fn answer_to(server: &MockServer, id: u32, answer: ResponseTemplate) {
-    Mock::given(method("GET")).and(path(format!("/schemas/ids/{id}"))).respond_with(answer).mount(server).await;
+    Mock::given(method("GET"))
+        .and(path(format!("/schemas/ids/{id}")))
+        .respond_with(answer)
+        .mount(server)
+        .await;
 }
 
 async fn requests(server: &MockServer) -> usize {
@@ -127,7 +131,8 @@ async fn every_other_answer_is_an_outage_that_is_over_when_it_is_over() {
         ResponseTemplate::new(403),
         ResponseTemplate::new(429),
         ResponseTemplate::new(404).set_body_string("<html>nothing here</html>"),
-        ResponseTemplate::new(404).set_body_json(json!({"error_code": 40401, "message": "Subject not found"})),
+        ResponseTemplate::new(404)
+            .set_body_json(json!({"error_code": 40401, "message": "Subject not found"})),
         ResponseTemplate::new(200).set_body_string("<html>welcome</html>"),
         ResponseTemplate::new(200).set_body_json(json!({"ok": true})),
     ] {
@@ -194,10 +199,12 @@ async fn what_is_no_avro_schema_is_invalid_not_an_outage() {
 
 #[tokio::test]
 async fn a_schema_is_resolved_together_with_its_references() {
-    let stamp = r#"{"type": "record", "name": "Stamp", "namespace": "a", "fields": [{"name": "t", "type": "long"}]}"#;
+    let stamp =
+        r#"{"type": "record", "name": "Stamp", "namespace": "a", "fields": [{"name": "t", "type": "long"}]}"#;
     let schema = r#"{"type": "record", "name": "R", "fields": [{"name": "s", "type": "a.Stamp"}]}"#;
     let references = json!([{"name": "a.Stamp", "subject": "stamp", "version": 3}]);
-    let answer = ResponseTemplate::new(200).set_body_json(json!({"schema": schema, "references": references}));
+    let answer =
+        ResponseTemplate::new(200).set_body_json(json!({"schema": schema, "references": references}));
     let server = server_with(4, answer).await;
     let answer = ResponseTemplate::new(200)
         .set_body_json(json!({"subject": "stamp", "version": 3, "id": 1, "schema": stamp}));
@@ -253,7 +260,8 @@ fn settings_that_cannot_work_are_refused() {
     let none = RegistrySettings { urls: Vec::new(), ..settings("http://localhost") };
     assert!(refused(&none).contains("schema_registry_url"));
     assert!(refused(&settings("ftp://localhost")).contains("http://"));
-    let missing = RegistrySettings { ca_file: Some(PathBuf::from("no/such.pem")), ..settings("https://localhost") };
+    let missing =
+        RegistrySettings { ca_file: Some(PathBuf::from("no/such.pem")), ..settings("https://localhost") };
     assert!(refused(&missing).contains("no/such.pem"));
     let half = RegistrySettings { key_file: Some(PathBuf::from("key.pem")), ..settings("https://localhost") };
     assert!(refused(&half).contains("go together"));

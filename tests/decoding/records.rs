@@ -123,7 +123,8 @@ fn audit_stamp() -> impl Strategy<Value = Value> {
 }
 
 fn system_metadata() -> impl Strategy<Value = Value> {
-    let runs = (nullable(any::<i64>().prop_map(Value::from)), nullable(text()), nullable(text()), nullable(text()));
+    let runs =
+        (nullable(any::<i64>().prop_map(Value::from)), nullable(text()), nullable(text()), nullable(text()));
     let versions = (nullable(text()), nullable(text()), nullable(text()));
     let rest = (nullable(any::<i64>().prop_map(Value::from)), nullable(map()));
     (runs, versions, rest, nullable(audit_stamp()), nullable(audit_stamp())).prop_map(
@@ -167,7 +168,8 @@ fn named(field: &Value, name: &str) -> bool {
 
 /// A schema with some fields only. `GenericAspect` is defined where it is first used, so it moves.
 fn only(schema: &Value, names: &[&str]) -> String {
-    let definition = fields(schema).iter().find(|field| named(field, "entityKeyAspect")).unwrap()["type"].clone();
+    let definition =
+        fields(schema).iter().find(|field| named(field, "entityKeyAspect")).unwrap()["type"].clone();
     let mut schema = schema.clone();
     fields_mut(&mut schema).retain(|field| names.iter().any(|name| named(field, name)));
     for field in fields_mut(&mut schema) {
@@ -233,7 +235,8 @@ fn newer(schema: &Value) -> String {
         if named(field, "changeType") {
             field["type"]["symbols"].as_array_mut().unwrap().push(json!("MERGE"));
         } else if named(field, "entityKeyAspect") {
-            fields_mut(&mut field["type"][1]).insert(0, json!({"name": "encoding", "type": "int", "default": -7}));
+            fields_mut(&mut field["type"][1])
+                .insert(0, json!({"name": "encoding", "type": "int", "default": -7}));
         }
     }
     let news = json!([
