@@ -71,6 +71,12 @@ impl CompiledSchema {
         &self.schema
     }
 
+    /// As if the typed decoder could not take the schema.
+    #[cfg(test)]
+    pub(super) fn without_typed(self) -> Self {
+        Self { typed: None, ..self }
+    }
+
     pub(super) fn typed(&self) -> Option<&serde_avro_fast::Schema> {
         self.typed.as_ref()
     }
@@ -110,4 +116,22 @@ pub enum SchemaError {
     /// It can't be written out together with what it refers to.
     #[error("it can't be written out together with the schemas it refers to: {0}")]
     Json(#[source] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_compiled_together_with_those_that_it_refers_to() {
+        let stamp = r#"{"type": "record", "name": "Stamp", "namespace": "a", "fields": [
+            {"name": "time", "type": "long"}]}"#;
+        let schema = r#"{"type": "record", "name": "R", "namespace": "b", "fields": [
+            {"name": "created", "type": "a.Stamp"}, {"name": "changed", "type": "a.Stamp"}]}"#;
+        let compiled = CompiledSchema::parse_with_references(schema, &[stamp.to_owned()]).unwrap();
+        assert_eq!(compiled.projection().check(&[2, 4]), Ok(()));
+        assert_eq!(compiled.kind(), &RecordKind::Other("b.R".to_owned()));
+        assert!(compiled.typed().is_some());
+        assert!(CompiledSchema::parse(schema).is_err(), "alone it lacks a type");
+    }
 }

@@ -136,3 +136,145 @@ fn read_payload(platform_event: PlatformEvent<'_>) -> Result<Body, DecodeError> 
 fn unreadable(schema: &CompiledSchema, reason: &dyn std::fmt::Display) -> DecodeError {
     DecodeError::Unreadable { record: schema.kind().name().to_owned(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use url::Url;
+    use wiremock::matchers::path;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::avro::{
+        Patience, RegistryAuth, RegistrySettings, ScanCache, SchemaId, encode_json, platform_event_json,
+    };
+    use crate::event::{FieldSet, Position, Scanned, Stage, TopicPartition};
+
+    /// A registry that knows change logs as id 2, and answers 500 to id 99.
+    async fn registry() -> (MockServer, Arc<SchemaRegistry>) {
+        let server = MockServer::start().await;
+        let schema = json!({"schema": schemas::METADATA_CHANGE_LOG_JSON});
+        let known = Mock::given(path("/schemas/ids/2"));
+        known.respond_with(ResponseTemplate::new(200).set_body_json(schema)).mount(&server).await;
+        let broken = Mock::given(path("/schemas/ids/99"));
+        broken.respond_with(ResponseTemplate::new(500)).mount(&server).await;
+        let settings = RegistrySettings {
+            urls: vec![Url::parse(&server.uri()).unwrap()],
+            auth: RegistryAuth::None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+            timeout: RegistrySettings::DEFAULT_TIMEOUT,
+        };
+        let patience = Patience { unknown_id: std::time::Duration::ZERO, ..Patience::default() };
+        let registry = SchemaRegistry::with_patience(&settings, patience).unwrap();
+        (server, Arc::new(registry))
+    }
+
+    fn record(value: Option<Vec<u8>>) -> Record {
+        let source = TopicPartition { topic: "MetadataChangeLog_Versioned_v1".into(), partition: 1 };
+        let position = Position { source, offset: 7 };
+        Record { position, timestamp_ms: None, key: None, value, headers: Vec::new() }
+    }
+
+    fn change_log(id: u32) -> Vec<u8> {
+        let event = json!({"entityType": "dataset", "changeType": "UPSERT"});
+        encode_json(SchemaId(id), schemas::metadata_change_log(), &event).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_decoded_with_the_schema_that_it_names() {
+        let (_server, registry) = registry().await;
+        let decoder = Decoder::new(registry);
+        let decoded = decoder.decode(Route::ChangeLog, &record(Some(change_log(2)))).await.unwrap();
+        let Decoded::Event(envelope) = decoded else { panic!("{decoded:?}") };
+        assert_eq!(
+            serde_json::to_value(&envelope).unwrap(),
+            json!({
+                "event_type": "MetadataChangeLogEvent_v1",
+                "event": {"entityType": "dataset", "changeType": "UPSERT"},
+                "meta": {"kafka": {"topic": "MetadataChangeLog_Versioned_v1", "partition": 1, "offset": 7}},
+            })
+        );
+        assert_eq!(decoder.decode(Route::ChangeLog, &record(None)).await.unwrap(), Decoded::Tombstone);
+    }
+
+    #[tokio::test]
+    async fn each_failure_names_its_stage_and_an_outage_none() {
+        let (_server, registry) = registry().await;
+        let decoder = Decoder::new(registry);
+        let mut cut = change_log(2);
+        cut.pop();
+        for (value, stage, class) in [
+            (Vec::new(), Some(Stage::Envelope), "empty_value"),
+            (b"{}".to_vec(), Some(Stage::Envelope), "no_magic_byte"),
+            (cut, Some(Stage::Avro), "truncated"),
+            // The registry has resolved an id by now, so its empty 404 means that it does not know this one.
+            (change_log(3), Some(Stage::Schema), "unknown_schema"),
+            (change_log(99), None, "registry_unavailable"),
+        ] {
+            let error = decoder.decode(Route::ChangeLog, &record(Some(value))).await.unwrap_err();
+            assert_eq!((error.stage(), error.class()), (stage, class), "{error}");
+            assert_eq!(error.retry_after().is_some(), stage.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_polling_thread_scans_what_has_been_resolved_and_never_asks() {
+        let (server, registry) = registry().await;
+        let mut cache = ScanCache::new(Arc::clone(&registry));
+        let value = change_log(2);
+        assert!(cache.find(&value).is_none());
+        assert!(cache.find(b"{}").is_none());
+        assert!(server.received_requests().await.unwrap().is_empty());
+
+        registry.schema(SchemaId(2)).await.unwrap();
+        for _ in 0..2 {
+            let (schema, body) = cache.find(&value).unwrap();
+            let scanned = schema.projection().scan(body, FieldSet::ALL).unwrap();
+            assert_eq!(scanned.entity_type, Scanned::Text("dataset"));
+            assert!(cache.find(&change_log(3)).is_none());
+        }
+        assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    }
+
+    fn body_of(schema: &CompiledSchema, record: &Value) -> Vec<u8> {
+        encode_json(SchemaId(0), schema.schema(), record).unwrap().split_off(wire::HEADER_BYTES)
+    }
+
+    #[test]
+    fn the_generic_path_reads_what_the_typed_one_reads() {
+        let typed = CompiledSchema::parse(schemas::METADATA_CHANGE_LOG_JSON).unwrap();
+        assert!(typed.typed().is_some());
+        let generic = CompiledSchema::parse(schemas::METADATA_CHANGE_LOG_JSON).unwrap().without_typed();
+        let samples = [
+            include_str!("../embedded/samples/versioned.json"),
+            include_str!("../embedded/samples/timeseries.json"),
+        ];
+        for sample in samples.iter().flat_map(|json| serde_json::from_str::<Vec<Value>>(json).unwrap()) {
+            let body = body_of(&typed, &sample["record"]);
+            let expected = read_body(Route::ChangeLog, &typed, &body).unwrap();
+            assert_eq!(read_body(Route::ChangeLog, &generic, &body).unwrap(), expected);
+        }
+
+        let typed = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap();
+        let generic = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap().without_typed();
+        let samples = include_str!("../embedded/samples/platform_events.json");
+        for sample in serde_json::from_str::<Vec<Value>>(samples).unwrap() {
+            let name = sample["name"].as_str().unwrap();
+            let body = body_of(&typed, &platform_event_json(name, 1, &sample["payload"]));
+            let expected = read_body(Route::PlatformEvent, &typed, &body).unwrap();
+            assert_eq!(read_body(Route::PlatformEvent, &generic, &body).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_record_without_what_an_event_needs_is_unreadable() {
+        let schema = json!({"type": "record", "name": "MetadataChangeLog",
+            "namespace": "com.linkedin.pegasus2avro.mxe", "fields": [{"name": "entityType", "type": "string"}]});
+        let schema = CompiledSchema::parse(&schema.to_string()).unwrap();
+        let error = read_body(Route::ChangeLog, &schema, &[2, b'a']).unwrap_err();
+        assert_eq!((error.class(), error.stage()), ("unreadable", Some(Stage::Avro)));
+        assert!(error.to_string().contains("changeType"), "{error}");
+    }
+}

@@ -5,8 +5,9 @@ use apache_avro::error::Error as AvroError;
 use apache_avro::schema::{NamesRef, RecordSchema, ResolvedSchema};
 use apache_avro::types::Value as AvroValue;
 use apache_avro::writer::datum::GenericDatumWriter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::payload::CONTENT_TYPE;
 use super::wire::{SchemaId, header};
 
 /// Writes a value with `schema`, behind the wire header of `id`.
@@ -37,6 +38,15 @@ pub fn avro_value(schema: &Schema, json: &Value) -> Result<AvroValue, EncodeErro
     Reading { names: resolved.get_names() }.value(schema, json)
 }
 
+/// The JSON of the Avro record around a platform event's payload.
+pub fn platform_event_json(name: &str, timestamp_ms: i64, payload: &Value) -> Value {
+    json!({
+        "header": {"timestampMillis": timestamp_ms},
+        "name": name,
+        "payload": {"value": payload.to_string(), "contentType": CONTENT_TYPE},
+    })
+}
+
 /// Why an event could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
@@ -48,7 +58,7 @@ pub enum EncodeError {
         /// What the JSON has, at most 100 characters of it.
         found: String,
     },
-    /// A record lacks a field that has no default.
+    /// A record lacks a field that has no default and can't be null.
     #[error("the record `{record}` lacks its field `{field}`")]
     MissingField {
         /// The record.
@@ -126,10 +136,17 @@ impl Reading<'_, '_> {
 
     fn record(&self, record: &RecordSchema, json: &Value) -> Result<AvroValue, EncodeError> {
         let fields = record.fields.iter().map(|field| {
-            let json = json.get(&field.name).or(field.default.as_ref()).ok_or_else(|| {
-                EncodeError::MissingField { record: record.name.fullname(None), field: field.name.clone() }
-            })?;
-            Ok((field.name.clone(), self.value(&field.schema, json)?))
+            // What is neither there nor has a default may still be null.
+            let json = json.get(&field.name).or(field.default.as_ref());
+            let value =
+                self.value(&field.schema, json.unwrap_or(&Value::Null)).map_err(|error| match json {
+                    Some(_) => error,
+                    None => EncodeError::MissingField {
+                        record: record.name.fullname(None),
+                        field: field.name.clone(),
+                    },
+                })?;
+            Ok((field.name.clone(), value))
         });
         Ok(AvroValue::Record(fields.collect::<Result<_, EncodeError>>()?))
     }

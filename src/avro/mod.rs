@@ -19,7 +19,7 @@ pub mod wire;
 pub use compiled::{CompiledSchema, RecordKind, SchemaError};
 pub use config::RegistryConfig;
 pub use decoder::{Body, Decoded, Decoder, read_body};
-pub use encode::{EncodeError, avro_value, encode_json, encode_record};
+pub use encode::{EncodeError, avro_value, encode_json, encode_record, platform_event_json};
 pub use error::DecodeError;
 pub use registry::{Patience, RegistryError, RegistrySetupError, SchemaRegistry};
 pub use scan_cache::ScanCache;

@@ -132,7 +132,13 @@ impl TlsFiles {
             None => None,
             Some(path) => {
                 let pem = read_file("ssl.ca.location", path)?;
-                Some(Certificate::from_pem_bundle(&pem).map_err(pem_error(path, "certificates"))?)
+                let found = Certificate::from_pem_bundle(&pem)
+                    .map_err(|error| not_pem(path, "certificates", with_causes(&error)))?;
+                if found.is_empty() {
+                    // Trusting nobody would show up only as a handshake that fails.
+                    return Err(not_pem(path, "certificates", "there are none in it".to_owned()));
+                }
+                Some(found)
             }
         };
         let identity = match (&settings.certificate_file, &settings.key_file) {
@@ -141,10 +147,10 @@ impl TlsFiles {
                 let mut pem = read_file("ssl.certificate.location", certificate)?;
                 pem.push(b'\n');
                 pem.extend(read_file("ssl.key.location", key)?);
-                Some(
-                    Identity::from_pem(&pem)
-                        .map_err(pem_error(key, "an unencrypted key for the certificate"))?,
-                )
+                let identity = Identity::from_pem(&pem).map_err(|error| {
+                    not_pem(key, "an unencrypted key for the certificate", with_causes(&error))
+                })?;
+                Some(identity)
             }
             _ => return Err(RegistrySetupError::HalfAnIdentity),
         };
@@ -219,6 +225,6 @@ fn read_file(key: &'static str, path: &Path) -> Result<Vec<u8>, RegistrySetupErr
     fs::read(path).map_err(|source| RegistrySetupError::File { key, path: path.to_owned(), source })
 }
 
-fn pem_error(path: &Path, expected: &'static str) -> impl FnOnce(reqwest::Error) -> RegistrySetupError {
-    move |source| RegistrySetupError::Pem { path: path.to_owned(), expected, source }
+fn not_pem(path: &Path, expected: &'static str, reason: String) -> RegistrySetupError {
+    RegistrySetupError::Pem { path: path.to_owned(), expected, reason }
 }

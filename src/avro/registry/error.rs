@@ -95,14 +95,14 @@ pub enum RegistrySetupError {
         source: std::io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{} does not hold {expected} as PEM: {source}", path.display())]
+    #[error("{} does not hold {expected} as PEM: {reason}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,
         /// What the parser said.
-        source: reqwest::Error,
+        reason: String,
     },
     /// A certificate without its key, or a key without its certificate.
     #[error(

@@ -9,6 +9,8 @@ mod client;
 mod error;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::collections::HashMap;
 use std::fmt;
