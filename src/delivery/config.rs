@@ -111,15 +111,15 @@ impl OptionsConfig {
     }
 
     fn failure_mode(&self, at: &KeyPath, findings: &mut Findings) -> FailureMode {
-        match self.failure_mode.as_deref().map(str::to_uppercase).as_deref() {
-            None | Some("CONTINUE") => FailureMode::Continue,
-            Some("THROW") => FailureMode::Throw,
-            Some(other) => {
-                let text = format!("expected CONTINUE or THROW, found \"{other}\"");
-                findings.error(&at.key("failure_mode"), text);
-                FailureMode::Continue
-            }
+        let given = self.failure_mode.as_deref().unwrap_or("CONTINUE");
+        if given.eq_ignore_ascii_case("THROW") {
+            return FailureMode::Throw;
         }
+        if !given.eq_ignore_ascii_case("CONTINUE") {
+            let text = format!("expected CONTINUE or THROW, found \"{given}\"");
+            findings.error(&at.key("failure_mode"), text);
+        }
+        FailureMode::Continue
     }
 
     fn commit_mode(

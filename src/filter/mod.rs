@@ -8,6 +8,8 @@ mod compiled;
 mod config;
 mod predicate;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use compiled::Filters;
 pub use config::{EventTypeFilterConfig, EventTypeSpec, FilterConfig, FiltersConfig, OneOrMany};

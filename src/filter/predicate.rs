@@ -79,9 +79,12 @@ impl Matcher {
         }
     }
 
-    /// Whether text matches; for a map, whether it might.
+    /// Whether text matches; for a map, whether it might, since only parsing could tell.
     pub(super) fn may_match_text(&self, text: &str) -> bool {
-        matches!(self, Self::Map(_)) || self.matches_text(text)
+        match self {
+            Self::Map(_) => text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{'),
+            _ => self.matches_text(text),
+        }
     }
 
     fn matches_text(&self, text: &str) -> bool {

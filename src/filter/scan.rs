@@ -126,11 +126,7 @@ impl ScanField {
 
 /// The fields of a predicate that a scan can decide.
 fn scannable(predicate: &Predicate) -> impl Iterator<Item = ScanField> {
-    predicate
-        .entries()
-        .iter()
-        .filter(|(_, matcher)| !matches!(matcher, Matcher::Map(_)))
-        .filter_map(|(name, _)| ScanField::named(name))
+    predicate.entries().iter().filter_map(|(name, _)| ScanField::named(name))
 }
 
 fn may_match(predicate: &Predicate, fields: &ScannedFields<'_>) -> bool {

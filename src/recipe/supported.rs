@@ -67,7 +67,7 @@ impl Kinds {
         } else if what == SOURCES.what && (given == "pg_queue" || is_python_class(given)) {
             format!("events come from Kafka only, not from \"{given}\"; supported: {known}")
         } else if is_python_class(given) {
-            format!("a {what} written in Python is not supported yet by this version; supported: {known}")
+            format!("{what}s written in Python are not supported yet by this version; supported: {known}")
         } else {
             let all: Vec<&str> = self.known.iter().chain(self.not_yet).copied().collect();
             format!("unknown {what} type \"{given}\"; {}", suggestion(given, &all))

@@ -86,6 +86,8 @@ impl Checker<'_> {
             return None;
         };
         match kind {
+            // A map that takes anything belongs to somebody who reads it later.
+            "object" if schema.get("properties").is_none() && takes_anything(schema) => node.to_json(),
             "object" => Some(self.check_map(node.entries(), schema, at, findings)),
             "array" => Some(self.check_list(node.items(), schema, at, findings)),
             _ => {
@@ -200,7 +202,7 @@ fn below<'s>(
 ) -> Option<&'s Value> {
     match (properties.get(key), schema.get("additionalProperties")) {
         (Some(property), _) => return Some(property),
-        (None, Some(others @ (Value::Object(_) | Value::Bool(true)))) => return Some(others),
+        (None, Some(others @ Value::Object(_))) => return Some(others),
         (None, others) => {
             let known: Vec<&str> = properties.keys().map(String::as_str).collect();
             let text = format!("unknown key; {}", suggestion(key, &known));
@@ -212,6 +214,10 @@ fn below<'s>(
         }
     }
     None
+}
+
+fn takes_anything(map: &Value) -> bool {
+    map.get("additionalProperties").is_some_and(|others| *others == Value::Bool(true))
 }
 
 fn alternatives(schema: &Value) -> Option<&Vec<Value>> {

@@ -48,15 +48,11 @@ pub(super) fn parse(
         let (event, span) = event.map_err(|error| {
             problem(Fault(mark(*error.marker()), format!("is not valid YAML: {}", error.info())))
         })?;
-        let place = mark(span.start);
-        let node = builder.on(event, span).map_err(problem)?;
-        if let Some(node) = node {
-            if root.is_some() {
-                return Err(problem(Fault(
-                    place,
-                    "a file holds one document; remove what follows `---`".to_owned(),
-                )));
-            }
+        if root.is_some() && matches!(event, Event::DocumentStart(_)) {
+            let text = "a file holds one document; remove this one".to_owned();
+            return Err(problem(Fault(mark(span.start), text)));
+        }
+        if let Some(node) = builder.on(event, span).map_err(problem)? {
             root = Some(node);
         }
     }

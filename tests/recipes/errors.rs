@@ -1,0 +1,244 @@
+//! What a user reads when a recipe is wrong: file, line, column, key, what is wrong, what is right.
+
+use datahub_relay::environment::Environment;
+
+use crate::directory::{Directory, errors, errors_with, minimal, warnings, with_source};
+
+#[test]
+fn an_unknown_key_suggests_the_nearest_one() {
+    assert_eq!(
+        errors(&minimal("filtres: []\n")),
+        ["recipe.yml:6:1: filtres: unknown key; did you mean \"filters\"?"]
+    );
+    assert_eq!(
+        errors(&with_source("    conection: {}\n    connection:\n      bootstap: a:1\n")),
+        [
+            "recipe.yml:6:5: source.config.conection: unknown key; did you mean \"connection\"?",
+            "recipe.yml:8:7: source.config.connection.bootstap: unknown key; did you mean \"bootstrap\"?",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_key_that_resembles_none_lists_those_there_are() {
+    assert_eq!(
+        errors("name: p\nsource: {type: kafka}\naction: {type: hello_world, config: {volume: 11}}\n"),
+        ["recipe.yml:3:38: action.config.volume: unknown key; known here: to_upper"]
+    );
+}
+
+#[test]
+fn a_missing_key_says_what_it_is_for() {
+    assert_eq!(
+        errors("source:\n  type: kafka\naction:\n  config: {}\n"),
+        [
+            "recipe.yml:1:1: name: is missing; add it: the pipeline's name, and its consumer group's",
+            "recipe.yml:3:1: action.type: is missing; add it: which kind it is",
+        ]
+    );
+    assert_eq!(errors("# nothing\n"), ["recipe.yml:1:1: is empty; a recipe needs name, source and action"]);
+}
+
+#[test]
+fn a_wrong_type_says_what_was_expected_and_what_was_found() {
+    assert_eq!(
+        errors(&minimal(
+            "options:\n  retry_count: many\n  concurrency: 0\n  ordering: keys\n  retry_backoff_seconds: -1\n  commit: often\n  failure_mode: explode\n"
+        )),
+        [
+            "recipe.yml:7:3: options.retry_count: expected a whole number, found text \"many\"",
+            "recipe.yml:8:3: options.concurrency: expected 1 or more, found 0",
+            "recipe.yml:9:3: options.ordering: expected one of partition, key, unordered, found text \"keys\"",
+            "recipe.yml:10:3: options.retry_backoff_seconds: expected 0 or more, found -1",
+            "recipe.yml:11:3: options.commit: expected group, per_event, or an interval such as 10s, found \"often\"",
+            "recipe.yml:12:3: options.failure_mode: expected CONTINUE or THROW, found \"explode\"",
+        ]
+    );
+    assert_eq!(errors("- a\n- b\n"), ["recipe.yml:1:1: expected a map, found a list"]);
+    assert_eq!(
+        errors(&minimal("filters: {type: event_type}\nfilter: {event_type: {a: b}}\n")),
+        [
+            "recipe.yml:6:1: filters: expected a list, found a map",
+            "recipe.yml:7:10: filter.event_type: expected text or a list, found a map",
+        ]
+    );
+}
+
+#[test]
+fn an_unset_variable_names_itself() {
+    let text = with_source(
+        "    connection:\n      bootstrap: ${BROKERS}\n      schema_registry_url: ${REGISTRY:?see the runbook}\n",
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "recipe.yml:7:7: source.config.connection.bootstrap: the variable BROKERS is not set; set it, or write ${BROKERS:-default}",
+            "recipe.yml:8:7: source.config.connection.schema_registry_url: the variable REGISTRY is not set: see the runbook",
+        ]
+    );
+    let set = Environment::from([("BROKERS", "a:1"), ("REGISTRY", "http://r")]);
+    assert_eq!(errors_with(&text, &set), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
+    assert_eq!(
+        errors(&minimal("transform: [{type: x}]\ntests: []\noptions: {meta: full, on_gap: wait}\n")),
+        [
+            "recipe.yml:6:1: transform: is not supported yet by this version; remove the key",
+            "recipe.yml:7:1: tests: is not supported yet by this version; remove the key",
+            "recipe.yml:8:11: options.meta: is not supported yet by this version; remove the key",
+            "recipe.yml:8:23: options.on_gap: `wait` is not supported yet by this version; use `continue`",
+        ]
+    );
+    let keys = [
+        "topic: a",
+        "topics: [a]",
+        "lookback_days: 1",
+        "reset_offsets: true",
+        "kill_after_idle_timeout: true",
+        "idle_timeout_duration_seconds: 30",
+        "event_processing_time_max_duration_seconds: 60",
+        "infinite_retry: true",
+        "consumer_id: x",
+        "dead_letter_topic: x",
+        "platform_events: all",
+        "topic_routes: {mcl: a, mcp: b}",
+        "connection: {consumer_config: {oauth_cb: \"a:b\"}}",
+        "connection: {consumer_config: {sasl.password_file: /x}}",
+        "connection: {schema_registry_config: {proxy: x}}",
+        "connection: {schema_registry_config: {cache.capacity: 1}}",
+        "connection: {schema_registry_config: {__DATAHUB_TO_FILE_ssl.ca.location: x}}",
+    ];
+    for key in keys {
+        let errors = errors(&with_source(&format!("    {key}\n")));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with("is not supported yet by this version; remove the key"), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_type_that_is_not_there_is_unknown_or_not_supported_yet() {
+    let action =
+        |kind: &str| errors(&format!("name: p\nsource: {{type: kafka}}\naction: {{type: \"{kind}\"}}\n"));
+    assert_eq!(
+        action("helloworld"),
+        ["recipe.yml:3:10: action.type: unknown action type \"helloworld\"; did you mean \"hello_world\"?"]
+    );
+    assert_eq!(
+        action("executor"),
+        [
+            "recipe.yml:3:10: action.type: the action type \"executor\" is not supported yet by this version; supported: hello_world, noop, file"
+        ]
+    );
+    assert_eq!(
+        action("my_actions.mine:Mine"),
+        [
+            "recipe.yml:3:10: action.type: actions written in Python are not supported yet by this version; supported: hello_world, noop, file"
+        ]
+    );
+    let source =
+        |kind: &str| errors(&format!("name: p\nsource: {{type: \"{kind}\"}}\naction: {{type: noop}}\n"));
+    assert!(source("datahub-cloud")[0].contains("\"datahub-cloud\" is not supported yet"));
+    assert!(source("pg_queue")[0].contains("events come from Kafka only"));
+    assert!(source("kafak")[0].contains("did you mean \"kafka\"?"));
+    assert!(
+        errors(&minimal("filters: [{type: other}]\n"))[0].contains("filters[0].type: unknown filter type")
+    );
+}
+
+#[test]
+fn a_bad_port_url_property_or_topic_is_found_without_connecting() {
+    assert_eq!(
+        errors(&with_source(
+            "    connection:\n      bootstrap: kafka:99999\n      schema_registry_url: localhost:8081\n      client_timeout_seconds: 0\n      consumer_config:\n        security.protcol: SSL\n        session.timeout.ms: soon\n        plugin.library.paths: x\n        ssl.key.location: /does/not/exist\n    topic_routes: {mcl: \"^Metadata.*\"}\n    start_position: yesterday\n"
+        )),
+        [
+            "recipe.yml:7:7: source.config.connection.bootstrap: expected a port from 1 to 65535, found \"kafka:99999\"",
+            "recipe.yml:8:7: source.config.connection.schema_registry_url: expected a URL that begins with http:// or https://",
+            "recipe.yml:9:7: source.config.connection.client_timeout_seconds: expected more than 0, found 0",
+            "recipe.yml:11:9: source.config.connection.consumer_config[\"security.protcol\"]: librdkafka does not take it: No such configuration property: \"security.protcol\"",
+            "recipe.yml:12:9: source.config.connection.consumer_config[\"session.timeout.ms\"]: librdkafka does not take it: Invalid value for configuration property \"session.timeout.ms\"",
+            "recipe.yml:13:9: source.config.connection.consumer_config[\"plugin.library.paths\"]: loads native code into this process, which is not allowed; remove the key",
+            "recipe.yml:14:9: source.config.connection.consumer_config[\"ssl.key.location\"]: /does/not/exist cannot be read: No such file or directory (os error 2)",
+            "recipe.yml:15:20: source.config.topic_routes.mcl: expected a topic's name (letters, digits, `.`, `_`, `-`), found \"^Metadata.*\"",
+            "recipe.yml:16:5: source.config.start_position: expected earliest, latest, a time such as 2026-01-31T08:00:00Z, or milliseconds since 1970, found \"yesterday\"",
+        ]
+    );
+}
+
+#[test]
+fn an_action_needs_what_it_cannot_do_without() {
+    assert_eq!(
+        errors("name: p\nsource: {type: kafka}\naction:\n  type: file\n"),
+        [
+            "recipe.yml:3:1: action.config.path: is missing; add it: The file that events are appended to, one line of JSON each."
+        ]
+    );
+    assert_eq!(
+        errors(&minimal("datahub: {token: x}\n")),
+        [
+            "recipe.yml:6:1: datahub.server: is missing; add it: the URL of DataHub's metadata service, such as `http://localhost:8080`"
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_does_not_parse_says_where() {
+    let errors = errors("name: p\nsource: {type: kafka\naction: x\n");
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].starts_with("recipe.yml:3:7: is not valid YAML: "), "{errors:?}");
+}
+
+#[test]
+fn two_recipes_cannot_have_one_name_or_one_dead_letter_file() {
+    let named = |name: &str| format!("name: {name}\nsource: {{type: kafka}}\naction: {{type: noop}}\n");
+    let (twin, spaced, dotted, sound) = (named("twin"), named("a b"), named("A.b"), named("sound"));
+    let directory = Directory::with(&[
+        ("1.yml", &twin),
+        ("2.yml", &twin),
+        ("3.yml", &spaced),
+        ("4.yml", &dotted),
+        ("5.yml", &sound),
+    ]);
+    let loaded = directory.load(&Environment::default());
+    assert_eq!(
+        directory.lines(&loaded.problems),
+        [
+            "1.yml:1:1: name: 2.yml:1 has the same name; give each recipe its own",
+            "2.yml:1:1: name: 1.yml:1 has the same name; give each recipe its own",
+            "3.yml:1:1: name: leads to the same dead-letter file as the name in 4.yml:1; rename one, or give it its own options.failed_events_dir",
+            "4.yml:1:1: name: leads to the same dead-letter file as the name in 3.yml:1; rename one, or give it its own options.failed_events_dir",
+        ]
+    );
+    assert_eq!(loaded.recipes.iter().map(|recipe| &*recipe.name).collect::<Vec<_>>(), ["sound"]);
+}
+
+#[test]
+fn what_has_no_effect_is_said_as_a_warning() {
+    assert_eq!(
+        warnings(&minimal("options: {retry_cuont: 3}\n")),
+        [
+            "recipe.yml:6:11: options.retry_cuont: unknown key; did you mean \"retry_count\"?; it has no effect"
+        ]
+    );
+    assert_eq!(
+        warnings(&with_source(
+            "    topic_routes: {mcl: a, other: b}\n    connection: {consumer_config: {enable.auto.commit: true}}\n"
+        )),
+        [
+            "recipe.yml:6:28: source.config.topic_routes.other: unknown key; known here: mcl, mcl_timeseries, pe; it has no effect",
+            "recipe.yml:7:36: source.config.connection.consumer_config[\"enable.auto.commit\"]: has no effect: it is always false here, because offsets are committed once an event is finished",
+        ]
+    );
+    assert_eq!(
+        warnings(&minimal("name: q\n")),
+        ["recipe.yml:6:1: the key `name` is given twice; the last one counts"]
+    );
+    assert_eq!(
+        warnings(&minimal("filter: {event_type: EntityChangeEvent}\n")),
+        [
+            "recipe.yml:6:10: filter.event_type: no event has the type \"EntityChangeEvent\", so this lets nothing pass; types are MetadataChangeLogEvent_v1, EntityChangeEvent_v1, RelationshipChangeEvent_v1"
+        ]
+    );
+}

@@ -1,0 +1,12 @@
+//! Recipes as a user meets them: files in, recipes or errors out.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod directory;
+mod errors;
+mod examples;
+mod framework_filters;
+mod loading;
+mod secrets;
+mod validate;
+mod yaml;

@@ -1,0 +1,91 @@
+//! YAML 1.1, as the Python framework's parser reads it.
+
+use std::path::Path;
+
+use datahub_relay::environment::Environment;
+use datahub_relay::yaml::Document;
+use serde_json::{Value, json};
+
+use crate::directory::{Directory, errors, minimal};
+
+fn read(name: &str, text: &str) -> Result<Value, String> {
+    let document = Document::parse(Path::new(name), text).map_err(|problem| problem.to_string())?;
+    Ok(document.root.to_json().unwrap())
+}
+
+fn yaml(text: &str) -> Value {
+    read("a.yml", text).unwrap()
+}
+
+#[test]
+fn merge_keys_fill_in_what_a_map_does_not_have_itself() {
+    let text = "base: &base {a: 1, b: 2}\nother: &other {b: 3, c: 4}\nx:\n  <<: *base\n  b: 5\ny:\n  b: 5\n  <<: [*other, *base]\n  d: 6\n";
+    let read = yaml(text);
+    assert_eq!(read["x"], json!({"a": 1, "b": 5}));
+    assert_eq!(read["y"], json!({"a": 1, "b": 5, "c": 4, "d": 6}));
+    assert_eq!(yaml("x: {'<<': 1}")["x"], json!({"<<": 1}), "in quotes it is a key like any other");
+}
+
+#[test]
+fn aliases_and_tags_give_what_they_stand_for() {
+    assert_eq!(yaml("a: &x [1, yes]\nb: *x\n")["b"], json!([1, true]));
+    assert_eq!(yaml("a: !!str 1\nb: !!int \"2\"\nc: !!float 1.5\n"), json!({"a": "1", "b": 2, "c": 1.5}));
+    assert_eq!(
+        yaml("a: |\n  two\n  lines\nb: >-\n  one\n  line\n"),
+        json!({"a": "two\nlines\n", "b": "one line"})
+    );
+}
+
+#[test]
+fn a_json_file_is_read_as_json() {
+    let text =
+        "{\n\t\"name\": \"p\",\n\t\"n\": 1e3, \"o\": [1.5, true, null, \"\\u00fc\\/\"],\n\t\"empty\": {}\n}";
+    assert_eq!(
+        read("a.json", text).unwrap(),
+        json!({"name": "p", "n": 1000.0, "o": [1.5, true, null, "ü/"], "empty": {}})
+    );
+}
+
+#[test]
+fn what_cannot_be_a_recipe_is_refused_with_its_place() {
+    let cases = [
+        ("a: 1\n---\nb: 2\n", "a.yml:2:1: a file holds one document"),
+        ("yes: 1\n", "a.yml:1:1: the key `yes` is not text in YAML 1.1; put it in quotes"),
+        ("[a]: 1\n", "a.yml:1:1: a key must be text"),
+        ("a: !ruby/object x\n", "a.yml:1:4: the tag !ruby/object is not known here"),
+        ("a: .inf\n", "a.yml:1:4: `.inf` is not a number that can be used here"),
+        ("a: &a [*a]\n", "a.yml:1:8: an alias that refers to what it is part of"),
+        ("a: *b\n", "a.yml:1:4: is not valid YAML: "),
+        ("a:\n  <<: 1\n", "a.yml:2:3: `<<` takes a map or a list of maps"),
+    ];
+    for (text, error) in cases {
+        let found = read("a.yml", text).unwrap_err();
+        assert!(found.starts_with(error), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn a_small_file_cannot_stand_for_an_enormous_one() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    assert!(read("a.yml", &bomb).unwrap_err().contains("its aliases stand for more than can be read"));
+    let deep = format!("a: {}{}", "[".repeat(150), "]".repeat(150));
+    let error = read("a.yml", &deep).unwrap_err();
+    assert!(error.contains("levels deep"), "{error}");
+}
+
+#[test]
+fn any_bytes_give_a_recipe_or_an_error() {
+    let directory = Directory::with(&[]);
+    for bytes in
+        [&b"\xff\xfe"[..], b"\0", b"name: \xc3\x28", b"\t", b"{", b"&", b"*", b"!", b"%", b"? a", b"- - -"]
+    {
+        std::fs::write(directory.file("recipe.yml"), bytes).unwrap();
+        let loaded = directory.load(&Environment::default());
+        assert!(!loaded.problems.is_empty(), "{bytes:?}");
+    }
+    assert_eq!(errors(&format!("\u{feff}{}", minimal("").replace('\n', "\r\n"))), Vec::<String>::new());
+}
