@@ -62,7 +62,7 @@ impl Feeder {
     pub(crate) fn change_logs(&mut self, topic: &str, partitions: i32, count: usize) {
         for _ in 0..count {
             let writer = Writer::OF_CHANGE_LOGS[self.rng.usize(..Writer::OF_CHANGE_LOGS.len())];
-            let partition = self.rng.i32(..partitions);
+            let partition = self.rng.i32(0..partitions);
             self.change_log(topic, partition, writer);
         }
         self.flush();
@@ -89,7 +89,7 @@ impl Feeder {
     /// Feeds `count` entity change events, and relationship change events among them.
     pub(crate) fn platform_events(&mut self, topic: &str, partitions: i32, count: usize) {
         for _ in 0..count {
-            let partition = self.rng.i32(..partitions);
+            let partition = self.rng.i32(0..partitions);
             let place = self.next_place(topic, partition);
             let urn = self.entity(partition);
             let (name, payload) = if self.rng.u8(..4) == 0 {

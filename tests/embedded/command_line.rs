@@ -1,0 +1,89 @@
+//! What a person or a script meets on the command line.
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+/// Runs the program to its end, without anything in its environment that could change what it does.
+fn relay(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+        .args(arguments)
+        .env_clear()
+        .output()
+        .expect("the program was built")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_names_the_commands() {
+    let output = relay(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    for command in ["run", "validate", "quickstart"] {
+        assert!(text(&output.stdout).contains(command), "{command} in {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let output = relay(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_says_what_was_wrong() {
+    let output = relay(&["run", "--no-such-flag"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--no-such-flag"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_recipe_that_is_not_there_is_exit_code_1_and_named() {
+    let output = relay(&["run", "-c", "no-such-recipe.yml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no-such-recipe.yml"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_misspelt_key_is_exit_code_1_with_its_line_and_the_key_that_was_meant() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let recipe = directory.path().join("recipe.yml");
+    let yaml = "name: misspelt\nsource:\n  type: kafka\nacton:\n  type: noop\n";
+    std::fs::write(&recipe, yaml).expect("it can be written");
+    for command in ["run", "validate"] {
+        let output = relay(&[command, "-c", &recipe.to_string_lossy()]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let said = text(&output.stderr) + &text(&output.stdout);
+        for part in ["recipe.yml", "4", "acton", "action"] {
+            assert!(said.contains(part), "{command} names {part}: {said}");
+        }
+    }
+}
+
+#[test]
+fn when_every_recipe_is_disabled_there_is_nothing_to_run() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let recipe = directory.path().join("recipe.yml");
+    let disabled = json!({ "name": "off", "enabled": false, "source": { "type": "kafka" }, "action": { "type": "noop" } });
+    std::fs::write(&recipe, disabled.to_string()).expect("it can be written");
+    let output = relay(&["run", "-c", &recipe.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("off"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_monitoring_port_in_use_is_exit_code_1_and_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("a bound address").port().to_string();
+    let directory = tempfile::tempdir().expect("a directory");
+    let recipe = directory.path().join("recipe.yml");
+    let noop = json!({ "name": "noop", "source": { "type": "kafka" }, "action": { "type": "noop" } });
+    std::fs::write(&recipe, noop.to_string()).expect("it can be written");
+    let output = relay(&["run", "-c", &recipe.to_string_lossy(), "--monitoring-port", &port]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&port), "{}", text(&output.stderr));
+}

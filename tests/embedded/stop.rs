@@ -1,0 +1,75 @@
+//! Signals, and what a process leaves behind.
+
+use std::time::Duration;
+
+use datahub_relay::embedded::EmbeddedBroker;
+use rustix::process::Signal;
+
+use crate::harness::{END, Ended, Scene, Tally, wait_until};
+
+const ALL_FINISHED: Duration = Duration::from_secs(60);
+
+#[test]
+fn after_a_signal_the_next_run_goes_on_without_loss_or_repetition() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-resume");
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    let recipe = scene.recipe().change_logs(&topic);
+    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
+    for signal in [Signal::TERM, Signal::INT] {
+        let before = actions.read().len();
+        let mut relay = scene.run(&[&recipe]);
+        feeder.change_logs_during(&topic, 2, || {
+            wait_until("the work to be in full swing", ALL_FINISHED, || actions.read().len() >= before + 200);
+            relay.signal(signal);
+            assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
+        });
+    }
+    let relay = scene.run(&[&recipe]);
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+}
+
+#[test]
+fn a_signal_ends_a_process_that_never_reached_its_broker() {
+    // A broker that is gone: nobody listens on its port any more.
+    let bootstrap = EmbeddedBroker::start(&[]).expect("a broker").bootstrap().to_owned();
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-no-broker");
+    let recipe = scene.recipe().change_logs("nowhere").bootstrap(&bootstrap);
+    let mut relay = scene.run(&[&recipe]);
+    wait_until("the probes to answer", ALL_FINISHED, || relay.ready() == Some(false));
+    assert_eq!(relay.ended(), None);
+    relay.signal(Signal::TERM);
+    assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
+}
+
+#[test]
+fn one_pipeline_that_stops_leaves_the_others_at_work_and_shows_in_the_exit_code() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-throw");
+    let (bad_topic, good_topic) = (scene.topic("bad", 1), scene.topic("good", 1));
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&bad_topic, 1, 5);
+    let bad = feeder.raw(&bad_topic, 0, b"bad");
+    feeder.change_logs(&bad_topic, 1, 5);
+    let throwing = scene.recipe().change_logs(&bad_topic).option("failure_mode", "THROW");
+    let other = scene.second_recipe().change_logs(&good_topic);
+    let mut relay = scene.run(&[&throwing, &other]);
+
+    let committed = scene.committed(&[(&bad_topic, 1)]);
+    wait_until("everything before the bad record to be committed", ALL_FINISHED, || {
+        committed.sum() == Some(bad.offset)
+    });
+    feeder.change_logs(&good_topic, 1, 50);
+    let mut actions = scene.second_action_log();
+    wait_until("the other pipeline to work on", ALL_FINISHED, || actions.read().len() == 50);
+    wait_until("readiness to show the failed one", ALL_FINISHED, || relay.ready() == Some(false));
+    relay.signal(Signal::TERM);
+    assert_eq!(relay.wait_for_end(END), Ended::Code(1), "{}", relay.log());
+    assert_eq!(committed.sum(), Some(bad.offset), "the bad one stays uncommitted");
+}
