@@ -352,9 +352,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                     reports.position(source, slot.epoch.committed_offset(), end);
                 }
             }
-            if std::mem::take(&mut self.trouble)
-                && statistics.brokers.values().any(|broker| broker.state == "UP")
-            {
+            let reachable = statistics.brokers.values().any(|broker| broker.state == "UP");
+            if reachable && std::mem::take(&mut self.trouble) {
                 reports.trouble(None);
             }
         }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
@@ -85,11 +85,15 @@ impl Relay {
 
     /// Waits until `/readyz` says yes.
     pub(crate) fn wait_until_ready(&mut self) {
-        wait_until("the program to be ready", READY, || {
+        let begun = Instant::now();
+        wait_until("the program to be ready", 2 * READY, || {
             if let Some(ended) = self.ended() {
                 panic!("the program ended instead of getting ready: {ended:?}\n{}", self.log());
             }
-            self.ready() == Some(true)
+            let answer = self.get("/readyz");
+            // What is missing says more than that something is.
+            assert!(begun.elapsed() < READY, "not ready after {READY:?}: {answer:?}");
+            answer.is_some_and(|(status, _)| status == 200)
         });
     }
 
