@@ -68,6 +68,8 @@ pub(super) fn of_environment(
             }
             let refusal = refusal(name, value);
             if let Some(refusal) = &refusal {
+                // What comes from a variable is not shown, secret or not.
+                let refusal = refusal.replace(value.as_str(), "…");
                 let variable = name.to_uppercase().replace('.', "_");
                 let text = format!(
                     "KAFKA_PROPERTIES_{variable} has no effect, librdkafka does not take it: {refusal}"

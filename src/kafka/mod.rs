@@ -23,6 +23,7 @@ mod slots;
 mod start;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use committer::CommitBell;
 pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, StartPositionConfig, TopicRoutes};

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::config::{ConnectionConfig, KafkaSourceConfig, StartPositionConfig, TopicRoutes};
+use super::config::{ConnectionConfig, KafkaSourceConfig, StartPositionConfig};
 use super::settings::{ConsumerSettings, StartPosition};
 use super::{consumer_properties, environment_properties};
 use crate::environment::Environment;
-use crate::event::Route;
 use crate::findings::{Findings, KeyPath};
 
 impl KafkaSourceConfig {
@@ -124,16 +123,30 @@ impl ConnectionConfig {
         let inherited = consumer_properties::of_environment(inherited, at, findings);
 
         let (servers, origin) = match (properties.get("bootstrap.servers"), &self.bootstrap) {
-            (Some(servers), _) => (servers.as_str(), consumer_config.key("bootstrap.servers")),
-            (None, Some(servers)) if !servers.is_empty() => (servers.as_str(), at.key("bootstrap")),
-            _ => {
-                let variable = environment.get("KAFKA_BOOTSTRAP_SERVER");
-                let servers = inherited.get("bootstrap.servers").map(String::as_str).or(variable);
-                (servers.unwrap_or("localhost:9092"), at.key("bootstrap"))
+            (Some(servers), _) => {
+                (servers.as_str(), Origin::Recipe(consumer_config.key("bootstrap.servers")))
             }
+            (None, Some(servers)) if !servers.is_empty() => {
+                (servers.as_str(), Origin::Recipe(at.key("bootstrap")))
+            }
+            _ => match (inherited.get("bootstrap.servers"), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
+                (Some(servers), _) => {
+                    (servers.as_str(), Origin::Variable("KAFKA_PROPERTIES_BOOTSTRAP_SERVERS"))
+                }
+                (None, Some(servers)) => (servers, Origin::Variable("KAFKA_BOOTSTRAP_SERVER")),
+                (None, None) => ("localhost:9092", Origin::Recipe(at.key("bootstrap"))),
+            },
         };
         let servers = servers.to_owned();
-        check_brokers(&servers, &origin, findings);
+        match (wrong_broker(&servers), origin) {
+            (None, _) => {}
+            (Some((server, expected)), Origin::Recipe(at)) => {
+                findings.error(&at, format!("expected {expected}, found \"{server}\""));
+            }
+            (Some((_, expected)), Origin::Variable(name)) => {
+                findings.error(&at.key("bootstrap"), format!("expected {expected} in the variable {name}"));
+            }
+        }
         for (name, value) in inherited {
             properties.entry(name).or_insert(value);
         }
@@ -142,8 +155,16 @@ impl ConnectionConfig {
     }
 }
 
-fn check_brokers(servers: &str, at: &KeyPath, findings: &mut Findings) {
-    for server in servers.split(',').map(str::trim) {
+/// Where a value came from.
+enum Origin {
+    Recipe(KeyPath),
+    /// What came from a variable is not shown.
+    Variable(&'static str),
+}
+
+/// The first broker that is none, and what was expected of it.
+fn wrong_broker(servers: &str) -> Option<(&str, &'static str)> {
+    servers.split(',').map(str::trim).find_map(|server| {
         // A security protocol in front is librdkafka's way to give each broker its own.
         let address = server.rsplit_once("://").map_or(server, |(_, address)| address);
         let (host, port) = match address.strip_prefix('[') {
@@ -163,72 +184,17 @@ fn check_brokers(servers: &str, at: &KeyPath, findings: &mut Findings) {
             port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
         });
         if !host_is_sound {
-            findings
-                .error(at, format!("expected brokers as host:port, separated by commas, found \"{server}\""));
-        } else if !port_is_sound {
-            findings.error(at, format!("expected a port from 1 to 65535, found \"{server}\""));
+            return Some((server, "brokers as host:port, separated by commas"));
         }
-    }
-}
-
-impl TopicRoutes {
-    /// A recipe that names a topic reads the topics that it names; one that is silent reads all
-    /// three, under the names that the environment gives them.
-    fn topics(
-        &self,
-        environment: &Environment,
-        at: &KeyPath,
-        findings: &mut Findings,
-    ) -> Vec<(String, Route)> {
-        let standard =
-            |variable: &str, default: &str| environment.get(variable).unwrap_or(default).to_owned();
-        let routes = match self {
-            Self { mcl: None, mcl_timeseries: None, pe: None } => [
-                Some(standard("METADATA_CHANGE_LOG_VERSIONED_TOPIC_NAME", "MetadataChangeLog_Versioned_v1")),
-                Some(standard(
-                    "METADATA_CHANGE_LOG_TIMESERIES_TOPIC_NAME",
-                    "MetadataChangeLog_Timeseries_v1",
-                )),
-                Some(standard("PLATFORM_EVENT_TOPIC_NAME", "PlatformEvent_v1")),
-            ],
-            Self { mcl, mcl_timeseries, pe } => [mcl.clone(), mcl_timeseries.clone(), pe.clone()],
-        };
-        let kinds =
-            [("mcl", Route::ChangeLog), ("mcl_timeseries", Route::ChangeLog), ("pe", Route::PlatformEvent)];
-        let mut topics: Vec<(String, Route)> = Vec::new();
-        for ((key, route), topic) in kinds.into_iter().zip(routes) {
-            let Some(topic) = topic else { continue };
-            let at = at.key(key);
-            if !is_topic_name(&topic) {
-                let text =
-                    format!("expected a topic's name (letters, digits, `.`, `_`, `-`), found \"{topic}\"");
-                findings.error(&at, text);
-            } else if let Some((_, other)) = topics.iter().find(|(known, _)| *known == topic) {
-                if *other != route {
-                    findings.error(
-                        &at,
-                        format!("\"{topic}\" is given for change logs too; a topic carries one or the other"),
-                    );
-                }
-            } else {
-                topics.push((topic, route));
-            }
-        }
-        topics
-    }
-}
-
-/// Kafka's own rule. It also keeps out `^…`, which librdkafka takes for a regular expression.
-fn is_topic_name(name: &str) -> bool {
-    (1..=249).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        (!port_is_sound).then_some((server, "a port from 1 to 65535"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::PropertyValue;
+    use super::super::config::{PropertyValue, TopicRoutes};
     use super::*;
+    use crate::event::Route;
 
     fn resolved(config: &KafkaSourceConfig, environment: &Environment) -> Result<ConsumerSettings, String> {
         let mut findings = Findings::default();

@@ -15,22 +15,22 @@ use crate::filter::FilterConfig;
     reason = "the shape of the file: each part is read by itself, so that an error in one does not hide another's"
 )]
 pub(super) struct RecipeConfig {
-    /// the pipeline's name, and its consumer group's
+    /// The pipeline's name, and its consumer group's.
     #[schemars(length(min = 1))]
     name: String,
-    /// whether the pipeline runs (default true)
+    /// Whether the pipeline runs (default true).
     enabled: Option<bool>,
-    /// where events come from
+    /// Where events come from.
     source: Typed,
-    /// which events are wanted; each filter must let an event pass
+    /// Which events are wanted; each filter must let an event pass.
     filters: Option<Vec<Typed>>,
-    /// which events are wanted, the older style; runs after `filters`
+    /// Which events are wanted, the older style; runs after `filters`.
     filter: Option<FilterConfig>,
-    /// what is done with an event
+    /// What is done with an event.
     action: Typed,
-    /// how DataHub's own API is reached
+    /// How DataHub's own API is reached.
     datahub: Option<DatahubConfig>,
-    /// delivery: retries, dead letters, order, commits
+    /// Delivery: retries, dead letters, order, commits.
     options: Option<OptionsConfig>,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct RecipeConfig {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the shape of the file: `config` is read once `type` is known")]
 pub(super) struct Typed {
-    /// which kind it is
+    /// Which kind it is.
     r#type: String,
-    /// its settings
+    /// Its settings.
     config: Option<Map<String, Value>>,
 }
 
@@ -50,6 +50,6 @@ pub(super) struct Typed {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(extend("x-unknown-keys" = "ignore"))]
 pub(super) struct DatahubConfig {
-    /// the URL of DataHub's metadata service, such as `http://localhost:8080`
+    /// The URL of DataHub's metadata service, such as `http://localhost:8080`.
     pub server: String,
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
-use super::expected::{found, schema_name, suggestion};
+use super::expected::{found, phrase, schema_name, suggestion};
 use super::node::{Content, Entry, Node};
 use crate::findings::{Findings, KeyPath};
 
@@ -82,7 +82,10 @@ impl Checker<'_> {
             .find(|kind| is_a(node, kind))
             .or_else(|| types.iter().copied().find(|kind| coerced(node, kind).is_some()))
         else {
-            findings.error(at, format!("expected {}, found {}", schema_name(schema), found(node, at)));
+            let remedy =
+                if types.contains(&"string") && !is_collection(node) { "; put it in quotes" } else { "" };
+            findings
+                .error(at, format!("expected {}, found {}{remedy}", schema_name(schema), found(node, at)));
             return None;
         };
         match kind {
@@ -176,7 +179,7 @@ impl Checker<'_> {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for name in required.filter_map(Value::as_str).filter(|name| !given(name)) {
             let meaning = properties.get(name).and_then(|property| property.get("description")?.as_str());
-            let meaning = meaning.map(|text| format!(": {}", text.replace('\n', " "))).unwrap_or_default();
+            let meaning = meaning.map(|text| format!(": {}", phrase(text))).unwrap_or_default();
             findings.error(&at.key(name), format!("is missing; add it{meaning}"));
         }
         Value::Object(map)
@@ -209,11 +212,15 @@ fn below<'s>(
             if others.is_some() {
                 findings.error(at, text);
             } else if schema.get(UNKNOWN_KEYS).is_none() {
-                findings.warning(at, format!("{text}; it has no effect"));
+                findings.warning(at, format!("has no effect: {text}"));
             }
         }
     }
     None
+}
+
+fn is_collection(node: &Node) -> bool {
+    matches!(node.content, Content::List(_) | Content::Map(_))
 }
 
 fn takes_anything(map: &Value) -> bool {

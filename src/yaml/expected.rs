@@ -54,7 +54,20 @@ pub(super) fn schema_name(schema: &Value) -> String {
     names.join(" or ")
 }
 
-/// `; did you mean "connection"?`, or else the list of what there is.
+/// The documentation of a struct's field as a part of a longer sentence.
+pub(super) fn phrase(documentation: &str) -> String {
+    let text = documentation.replace('\n', " ");
+    let text = text.trim_end_matches('.');
+    match text.char_indices().nth(1) {
+        // Not an abbreviation.
+        Some((second, character)) if character.is_lowercase() || character.is_whitespace() => {
+            text[..second].to_lowercase() + &text[second..]
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// `did you mean "connection"?`, or else the list of what there is.
 pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
     match nearest(wrong, known) {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),

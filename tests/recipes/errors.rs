@@ -54,6 +54,10 @@ fn a_wrong_type_says_what_was_expected_and_what_was_found() {
             "recipe.yml:12:3: options.failure_mode: expected CONTINUE or THROW, found \"explode\"",
         ]
     );
+    assert_eq!(
+        errors("name: 2024\nsource: {type: kafka}\naction: {type: noop}\n"),
+        ["recipe.yml:1:1: name: expected text, found 2024; put it in quotes"]
+    );
     assert_eq!(errors("- a\n- b\n"), ["recipe.yml:1:1: expected a map, found a list"]);
     assert_eq!(
         errors(&minimal("filters: {type: event_type}\nfilter: {event_type: {a: b}}\n")),
@@ -172,7 +176,7 @@ fn an_action_needs_what_it_cannot_do_without() {
     assert_eq!(
         errors("name: p\nsource: {type: kafka}\naction:\n  type: file\n"),
         [
-            "recipe.yml:3:1: action.config.path: is missing; add it: The file that events are appended to, one line of JSON each."
+            "recipe.yml:3:1: action.config.path: is missing; add it: the file that events are appended to, one line of JSON each"
         ]
     );
     assert_eq!(
@@ -218,16 +222,14 @@ fn two_recipes_cannot_have_one_name_or_one_dead_letter_file() {
 fn what_has_no_effect_is_said_as_a_warning() {
     assert_eq!(
         warnings(&minimal("options: {retry_cuont: 3}\n")),
-        [
-            "recipe.yml:6:11: options.retry_cuont: unknown key; did you mean \"retry_count\"?; it has no effect"
-        ]
+        ["recipe.yml:6:11: options.retry_cuont: has no effect: unknown key; did you mean \"retry_count\"?"]
     );
     assert_eq!(
         warnings(&with_source(
             "    topic_routes: {mcl: a, other: b}\n    connection: {consumer_config: {enable.auto.commit: true}}\n"
         )),
         [
-            "recipe.yml:6:28: source.config.topic_routes.other: unknown key; known here: mcl, mcl_timeseries, pe; it has no effect",
+            "recipe.yml:6:28: source.config.topic_routes.other: has no effect: unknown key; known here: mcl, mcl_timeseries, pe",
             "recipe.yml:7:36: source.config.connection.consumer_config[\"enable.auto.commit\"]: has no effect: it is always false here, because offsets are committed once an event is finished",
         ]
     );

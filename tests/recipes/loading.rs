@@ -110,3 +110,45 @@ fn the_dead_letter_file_is_where_the_framework_puts_it() {
     let file = recipe.delivery.failed_events_file(&recipe.name);
     assert_eq!(file.to_str(), Some("/var/failed/my_über_pipeline-1_x/failed_events.log"));
 }
+
+/// The shape of the recipe that DataHub's own image runs, with another action.
+#[test]
+fn a_recipe_brought_along_from_the_framework_runs_as_it_is() {
+    let text = r#"
+name: "ingestion_executor"
+enabled: ${DATAHUB_EXECUTOR_ENABLED:-true}
+source:
+  type: "kafka"
+  config:
+    connection:
+      bootstrap: ${KAFKA_BOOTSTRAP_SERVER:-localhost:9092}
+      schema_registry_url: ${SCHEMA_REGISTRY_URL:-http://localhost:8081}
+      consumer_config:
+        auto.offset.reset: ${KAFKA_AUTO_OFFSET_POLICY:-latest}
+        max.poll.interval.ms: ${MAX_POLL_INTERVAL_MS:-10000}
+        security.protocol: ${KAFKA_PROPERTIES_SECURITY_PROTOCOL:-PLAINTEXT}
+        ssl.ca.location: ${KAFKA_PROPERTIES_SSL_CA_LOCATION:-}
+        ssl.key.password: ${KAFKA_PROPERTIES_SSL_KEY_PASSWORD:-}
+    topic_routes:
+      mcl: ${METADATA_CHANGE_LOG_VERSIONED_TOPIC_NAME:-MetadataChangeLog_Versioned_v1}
+      pe: ${PLATFORM_EVENT_TOPIC_NAME:-PlatformEvent_v1}
+filter:
+  event_type: "MetadataChangeLogEvent_v1"
+  event:
+    entityType: "dataHubExecutionRequest"
+    changeType: "UPSERT"
+    aspectName: ["dataHubExecutionRequestInput", "dataHubExecutionRequestSignal"]
+    aspect: {value: {executorId: "${EXECUTOR_ID:-default}"}}
+action:
+  type: "hello_world"
+datahub:
+  server: "${DATAHUB_GMS_PROTOCOL:-http}://${DATAHUB_GMS_HOST:-localhost}:${DATAHUB_GMS_PORT:-8080}"
+  extra_headers:
+    Authorization: Basic ${DATAHUB_SYSTEM_CLIENT_ID:-__datahub_system}:${DATAHUB_SYSTEM_CLIENT_SECRET:-x}
+  timeout_sec: 10
+"#;
+    let recipe = recipe(text, &Environment::default());
+    assert_eq!(recipe.consumer.start, StartPosition::Latest);
+    assert_eq!(recipe.consumer.topics.len(), 2);
+    assert_eq!(recipe.consumer.properties["max.poll.interval.ms"], "10000");
+}

@@ -78,3 +78,26 @@ fn a_recipe_that_is_right_shows_no_secret_either() {
     assert!(!shown.contains(CANARY), "{shown}");
     assert_eq!(recipe.consumer.properties["sasl.password"], CANARY);
 }
+
+#[test]
+fn a_variable_that_is_read_without_being_named_is_in_no_error() {
+    let directory = Directory::with(&[("recipe.yml", &with_source("    {}\n"))]);
+    let wrong = format!("{CANARY}:port");
+    for variable in [
+        "KAFKA_BOOTSTRAP_SERVER",
+        "KAFKA_PROPERTIES_BOOTSTRAP_SERVERS",
+        "KAFKA_PROPERTIES_SECURITY_PROTOCOL",
+        "KAFKA_PROPERTIES_AUTO_OFFSET_RESET",
+        "KAFKA_PROPERTIES_SASL_JAAS_CONFIG",
+        "KAFKA_PROPERTIES_OAUTH_CB",
+        "SCHEMA_REGISTRY_URL",
+        "KAFKA_SCHEMAREGISTRY_URL",
+        "DATAHUB_GMS_BASE_PATH",
+        "METADATA_CHANGE_LOG_VERSIONED_TOPIC_NAME",
+    ] {
+        let loaded = directory.load(&Environment::from([(variable, wrong.as_str())]));
+        let shown = format!("{:?} {:?}", loaded.problems, loaded.warnings);
+        assert!(shown.contains("text:"), "{variable} is meant to be wrong");
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+}

@@ -28,11 +28,15 @@ fn all_errors_of_all_recipes_come_at_once() {
         [
             "error: a.yml:1:1: nam: unknown key; did you mean \"name\"?",
             "error: a.yml:1:1: name: is missing; add it: the pipeline's name, and its consumer group's",
-            "error: a.yml:3:1: action.config.path: is missing; add it: The file that events are appended to, one line of JSON each.",
+            "error: a.yml:3:1: action.config.path: is missing; add it: the file that events are appended to, one line of JSON each",
         ]
     );
     assert!(lines[3].starts_with("error: d.yml:2:1: is not valid YAML"), "{}", lines[3]);
-    assert!(lines[4].starts_with("warning: c.yml:6:11: options.retry: unknown key"), "{}", lines[4]);
+    assert!(
+        lines[4].starts_with("warning: c.yml:6:11: options.retry: has no effect: unknown key"),
+        "{}",
+        lines[4]
+    );
     assert_eq!(lines[5..], ["disabled: b.yml", "valid: c.yml (p)"]);
 }
 

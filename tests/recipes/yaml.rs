@@ -4,6 +4,7 @@ use std::path::Path;
 
 use datahub_relay::environment::Environment;
 use datahub_relay::yaml::Document;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::directory::{Directory, errors, minimal};
@@ -88,4 +89,64 @@ fn any_bytes_give_a_recipe_or_an_error() {
         assert!(!loaded.problems.is_empty(), "{bytes:?}");
     }
     assert_eq!(errors(&format!("\u{feff}{}", minimal("").replace('\n', "\r\n"))), Vec::<String>::new());
+}
+
+/// Pieces that a recipe, or what was meant to be one, is made of.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "name",
+        "source",
+        "type",
+        "kafka",
+        "config",
+        "connection",
+        "filters",
+        "event",
+        "action",
+        "noop",
+        ": ",
+        ":\n  ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!!int ",
+        "|\n",
+        ">-\n",
+        "\"",
+        "'",
+        "#",
+        "---\n",
+        "...\n",
+        "? ",
+        "%YAML 1.1\n",
+        "${",
+        "$",
+        "\\",
+        ":-",
+        "yes",
+        "0x1F",
+        "1:30",
+        ".5",
+    ]);
+    prop_oneof![8 => known.prop_map(str::to_owned), 1 => ".{0,3}"]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_text_gives_a_recipe_or_an_error(pieces in prop::collection::vec(piece(), 0..40)) {
+        let directory = Directory::with(&[("recipe.yml", &pieces.concat())]);
+        let loaded = directory.load(&Environment::default());
+        prop_assert_eq!(loaded.problems.is_empty(), loaded.recipes.len() + loaded.disabled.len() == 1);
+    }
 }
