@@ -4,7 +4,7 @@
 //! the faults that have to be injected into the protocol itself.
 
 #[path = "../harness/mod.rs"]
-#[expect(dead_code, reason = "the harness serves another suite too")]
+#[expect(dead_code, unused_imports, reason = "the harness serves another suite too")]
 mod harness;
 
 mod command_line;

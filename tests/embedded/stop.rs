@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use datahub_relay::embedded::EmbeddedBroker;
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::harness::{END, Ended, Scene, Tally, wait_until};
 
@@ -40,7 +41,8 @@ fn a_signal_ends_a_process_that_never_reached_its_broker() {
     let bootstrap = EmbeddedBroker::start(&[]).expect("a broker").bootstrap().to_owned();
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let scene = Scene::on(&broker, "embedded-no-broker");
-    let recipe = scene.recipe().change_logs("nowhere").bootstrap(&bootstrap);
+    let connection = json!({ "bootstrap": bootstrap, "schema_registry_url": scene.registry.url() });
+    let recipe = scene.recipe().change_logs("nowhere").source("connection", connection);
     let mut relay = scene.run(&[&recipe]);
     wait_until("the probes to answer", ALL_FINISHED, || relay.ready() == Some(false));
     assert_eq!(relay.ended(), None);

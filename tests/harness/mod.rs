@@ -2,6 +2,7 @@
 
 mod action_log;
 mod broker;
+mod embedded_broker;
 mod feeder;
 mod http;
 mod kafka_broker;
@@ -9,7 +10,6 @@ mod observer;
 mod recipe;
 mod relay;
 mod scene;
-mod schema_registry;
 mod tally;
 mod wait;
 mod writer;

@@ -51,11 +51,6 @@ impl Recipe {
         self.set("/source/config", key, value)
     }
 
-    /// Reads from another Kafka.
-    pub(crate) fn bootstrap(self, bootstrap: &str) -> Self {
-        self.set("/source/config/connection", "bootstrap", bootstrap)
-    }
-
     /// Sets a property of the consumer; null takes it away.
     pub(crate) fn consumer(self, property: &str, value: impl Into<Value>) -> Self {
         self.set("/source/config/connection/consumer_config", property, value)

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use datahub_relay::embedded::{EmbeddedRegistry, RegistryOptions};
+
 use super::action_log::{ActionLog, DeadLetterLog};
 use super::broker::Broker;
 use super::feeder::Feeder;
@@ -10,13 +12,12 @@ use super::feeder::Feeder;
 use super::observer::CommittedOffsets;
 use super::recipe::Recipe;
 use super::relay::{Relay, Surroundings};
-use super::schema_registry::SchemaRegistry;
 use super::writer::Writer;
 
 /// The stage of one test. Its directory goes with it, unless the test failed.
 pub(crate) struct Scene<'a> {
     pub(crate) broker: &'a dyn Broker,
-    pub(crate) registry: SchemaRegistry,
+    pub(crate) registry: EmbeddedRegistry,
     pub(crate) seed: u64,
     name: String,
     directory: PathBuf,
@@ -34,8 +35,13 @@ impl<'a> Scene<'a> {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("the build directory can be written");
-        let registry =
-            SchemaRegistry::serve(Writer::ALL.map(|writer| (writer.id(), writer.schema().to_owned())));
+        // DataHub serves its registry below this path.
+        let options =
+            RegistryOptions { path_prefix: "/schema-registry/api".to_owned(), ..RegistryOptions::default() };
+        let registry = EmbeddedRegistry::start(options).expect("a free port");
+        for writer in Writer::ALL {
+            registry.put(writer.id(), writer.schema());
+        }
         Self { broker, registry, seed, name, directory }
     }
 
@@ -116,7 +122,7 @@ impl<'a> Scene<'a> {
     }
 
     fn recipe_named(&self, name: &str) -> Recipe {
-        let recipe = Recipe::new(name, self.broker.bootstrap(), &self.registry.url());
+        let recipe = Recipe::new(name, self.broker.bootstrap(), &format!("{}/", self.registry.url()));
         let properties = self.broker.consumer_properties().into_iter();
         properties
             .fold(recipe, |recipe, (property, value)| recipe.consumer(property, value))

@@ -63,7 +63,8 @@ fn run_and_resume(scene: &Scene<'_>, count: usize, with_commit: impl FnOnce(Reci
     let committed = scene.committed(&[(&topic, 2)]);
     assert_eq!(committed.sum(), Some(acted as i64), "the stop commits what was acted on");
 
-    let relay = scene.run(&[&recipe]);
+    // Ready, since there may be nothing left to wait for.
+    let relay = scene.run_until_ready(&[&recipe]);
     let fed = feeder.fed();
     let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
     relay.stop();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use datahub_relay::embedded::Behaviour;
+
 use crate::harness::wait_until;
 use crate::scene;
 
@@ -43,7 +45,7 @@ fn probes_answer_yes_while_all_is_well_and_name_what_is_missing_otherwise() {
     assert_eq!(status, 200, "{body}");
     assert!(body.contains(scene.group()), "it names the pipeline: {body}");
 
-    scene.registry.go_down();
+    scene.registry.behave(Behaviour::Fail(503));
     wait_until("readiness to name the registry", SEEN, || {
         relay.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("registry"))
     });

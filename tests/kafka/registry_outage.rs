@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use datahub_relay::embedded::Behaviour;
+
 use crate::harness::{Observer, Tally, Writer, wait_until};
 use crate::scene;
 
@@ -14,13 +16,13 @@ fn a_registry_that_is_down_at_first_is_waited_for() {
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 200);
-    scene.registry.go_down();
+    scene.registry.behave(Behaviour::Fail(503));
     let mut relay = scene.run(&[&scene.recipe().change_logs(&topic)]);
     wait_until("the program to have asked and asked again", ALL_FINISHED, || scene.registry.requests() >= 2);
     assert_ne!(relay.ready(), Some(true), "not ready without a registry");
     assert!(scene.action_log().read().is_empty());
 
-    scene.registry.come_back();
+    scene.registry.behave(Behaviour::Answer);
     let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
     let fed = feeder.fed();
     let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
@@ -45,7 +47,7 @@ fn an_outage_in_the_middle_holds_what_needs_the_registry_and_dead_letters_nothin
     feeder.flush();
     wait_until("the known schema's records to be done", ALL_FINISHED, || actions.read().len() == 50);
 
-    scene.registry.go_down();
+    scene.registry.behave(Behaviour::Fail(503));
     let requests = scene.registry.requests();
     for writer in [Writer::LaterChangeLog, Writer::EarlyChangeLog] {
         for _ in 0..50 {
@@ -59,7 +61,7 @@ fn an_outage_in_the_middle_holds_what_needs_the_registry_and_dead_letters_nothin
     wait_until("readiness to say no", ALL_FINISHED, || relay.ready() == Some(false));
     assert_eq!(actions.read().len(), 50, "the partition waits");
 
-    scene.registry.come_back();
+    scene.registry.behave(Behaviour::Answer);
     let fed = feeder.fed();
     let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
     wait_until("readiness to say yes again", ALL_FINISHED, || relay.ready() == Some(true));
