@@ -11,44 +11,44 @@
 //!            └───────────────── commit ◀──────────────┘
 //! ```
 //!
-//! `event` and `telemetry` stand on the ground and know nobody. The stages know `event`, and never
+//! `event` and `telemetry` stand on the ground. The stages know `event`, and never
 //! each other's insides. `recipe` gathers what the stages let a user configure, `pipeline` turns
 //! that into running components, and `cli` is what a person calls.
 
-/// The process's environment variables, read once.
+// The process's environment variables, read once.
 pub mod environment;
-/// YAML files read with the place of every key, and checked against the structs they are meant for.
+// YAML files read with the place of every key, and checked against the structs they are meant for.
 pub mod yaml;
-/// What is found wrong in configuration, at the path of the key it concerns.
+// What is found wrong in configuration, at the path of the key it concerns.
 pub mod findings;
-/// A file of whole lines, whatever happened to its writer: what the `file` action and the dead
-/// letters are written to.
+// A file of whole lines, whatever happened to its writer: what the `file` action and the dead
+// letters are written to.
 pub mod line_file;
-/// What flows: a record as it came from Kafka, and the event that was read from it.
+// What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
-/// What can be seen from outside: metric names, logs, health, and the HTTP endpoint.
+// What can be seen from outside: metric names, logs, health, and the HTTP endpoint.
 pub mod telemetry;
 
-/// Records from Kafka: client configuration, the polling thread, rebalances, commits.
+// Records from Kafka: client configuration, the polling thread, rebalances, commits.
 pub mod kafka;
-/// Bytes to events: wire header, schema registry client, projection scan, full decode.
+// Bytes to events: wire header, schema registry client, projection scan, full decode.
 pub mod avro;
-/// Predicates, compiled once from the recipe; some are decided on a scan of the bytes alone.
+// Predicates, compiled once from the recipe; some are decided on a scan of the bytes alone.
 pub mod filter;
-/// What is done with an event: the `Action` trait and the actions that come with the program.
+// What is done with an event: the `Action` trait and the actions that come with the program.
 pub mod action;
-/// Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.
+// Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.
 pub mod delivery;
-/// Where an event goes that could not be processed, so that nothing is lost.
+// Where an event goes that could not be processed, so that nothing is lost.
 pub mod dead_letter;
 
-/// What a user writes: a YAML file that names source, filters, action and options.
+// What a user writes: a YAML file that names source, filters, action and options.
 pub mod recipe;
-/// What the process as a whole is told: monitoring, logging.
+// What the process as a whole is told: monitoring, logging.
 pub mod settings;
-/// One recipe, running: the only place that turns configuration into components.
+// One recipe, running: the only place that turns configuration into components.
 pub mod pipeline;
-/// Broker and registry inside this process, for the quickstart and for tests.
+// Broker and registry inside this process, for the quickstart and for tests.
 pub mod embedded;
-/// The command line: one file per command.
+// The command line: one file per command.
 pub mod cli;
