@@ -260,14 +260,15 @@ fn feed(kafka: &str, topic: &str, records: usize) -> usize {
         .expect("a producer");
     let schema = schemas::metadata_change_log();
     let encode = |record: &Value| encode_json(SchemaId(1), schema, record).expect("it fits the schema");
-    let wanted = encode(&change_log("dataHubExecutionRequest", "dataHubExecutionRequestInput", 1));
-    // Of a hundred records: tags and owners, descriptions, a few schemas of some kilobytes, a large one.
-    let sizes = [(60, 4), (30, 15), (9, 80), (1, 600)];
+    let mut rng = fastrand::Rng::with_seed(1);
+    let wanted = encode(&change_log(&mut rng, "dataHubExecutionRequest", "dataHubExecutionRequestInput", 1));
+    // Of a hundred records: tags and owners, descriptions, schemas of some kilobytes, a large one. Some
+    // thousands of them, of random words: the broker's compression has as much to do as with real ones.
+    let sizes = [(60, 4), (30, 12), (9, 60), (1, 400)];
     let others: Vec<Vec<u8>> = sizes
         .iter()
-        .flat_map(|(count, fields)| {
-            std::iter::repeat_n(encode(&change_log("dataset", "schemaMetadata", *fields)), *count)
-        })
+        .flat_map(|(share, fields)| std::iter::repeat_n(*fields, share * 30))
+        .map(|fields| encode(&change_log(&mut rng, "dataset", "schemaMetadata", fields)))
         .collect();
     let per_partition = records / PARTITIONS as usize;
     let mut matching = 0;
@@ -289,17 +290,20 @@ fn feed(kafka: &str, topic: &str, records: usize) -> usize {
     matching
 }
 
-fn change_log(entity_type: &str, aspect_name: &str, fields: usize) -> Value {
+fn change_log(rng: &mut fastrand::Rng, entity_type: &str, aspect_name: &str, fields: usize) -> Value {
+    let mut word = || -> String { (0..10).map(|_| rng.lowercase()).collect() };
+    let urn = format!("urn:li:dataset:(urn:li:dataPlatform:hive,{}.{},PROD)", word(), word());
+    let run = word();
     let fields: Vec<Value> = (0..fields)
-        .map(|number| json!({"fieldPath": format!("column_{number}"), "type": "STRING", "nullable": true}))
+        .map(|_| json!({"fieldPath": word(), "description": word(), "type": "STRING", "nullable": true}))
         .collect();
     json!({
         "entityType": entity_type,
-        "entityUrn": "urn:li:dataset:(urn:li:dataPlatform:hive,warehouse.orders,PROD)",
+        "entityUrn": urn,
         "changeType": "UPSERT",
         "aspectName": aspect_name,
         "aspect": {"value": json!({"fields": fields}).to_string(), "contentType": "application/json"},
-        "systemMetadata": {"lastObserved": 1_700_000_000_000_i64, "runId": "nightly"},
+        "systemMetadata": {"lastObserved": 1_700_000_000_000_i64, "runId": run},
         "created": {"time": 1_700_000_000_000_i64, "actor": "urn:li:corpuser:ingestion"},
     })
 }

@@ -242,12 +242,18 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.parts.budget.take(record.held_bytes());
         let uncommitted = slot.epoch.hand(offset);
         slot.epoch.received(offset);
-        let key = record.key.as_deref();
-        let hash = entity.unwrap_or_else(|| hash_of(key, slot.source().partition));
+        let lane = match &mut slot.lane {
+            Some(lane) => Some(lane),
+            None => {
+                let hash = entity.unwrap_or_else(|| hash_of(record.key.as_deref(), slot.source().partition));
+                self.lanes.shared(hash)
+            }
+        };
         let delivery = Delivery { epoch: Arc::clone(&slot.epoch), record, route: slot.route };
-        match (&mut slot.lane, self.lanes.shared(hash)) {
-            (Some(lane), _) | (None, Some(lane)) => lane.push(delivery),
-            (None, None) => slot.epoch.abandon(offset),
+        match lane {
+            Some(lane) => lane.push(delivery),
+            // There is a lane for every ordering: an event without one is at least not lost.
+            None => slot.epoch.abandon(offset),
         }
         self.gathered = true;
         let limit = self.parts.delivery.max_uncommitted;
@@ -310,9 +316,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn look_around(&mut self) -> Result<(), ConsumerError> {
         if self.waiting {
             self.resume();
+            self.mend_positions()?;
+            self.waiting = self.positions_in_doubt || self.slots.any_waiting();
         }
-        self.mend_positions()?;
-        self.waiting = self.positions_in_doubt || self.slots.any_waiting();
         if self.reported.elapsed() >= REPORT {
             self.report();
             if self.committer.has_ended() {
@@ -372,6 +378,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             // rdkafka's error names no partition, so all are looked at.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.positions_in_doubt = true;
+                self.waiting = true;
                 Ok(())
             }
             _ => {

@@ -147,9 +147,10 @@ impl Slots {
     /// Where the partitions go on that are to be moved and have nothing unfinished any more. A new
     /// epoch begins there, and owes the group a commit of its start.
     pub(super) fn moves(&self) -> Vec<Start> {
+        let due = |slot: &&Slot| slot.move_to.is_some() && slot.epoch.is_idle();
         self.slots
             .iter()
-            .filter(|slot| slot.epoch.is_idle())
+            .filter(due)
             .filter_map(|slot| {
                 Some(Start {
                     source: slot.source().clone(),
