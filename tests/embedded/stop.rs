@@ -27,6 +27,7 @@ fn after_a_signal_the_next_run_goes_on_without_loss_or_repetition() {
             assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
         });
     }
+    feeder.change_logs(&topic, 2, 200);
     let relay = scene.run(&[&recipe]);
     let fed = feeder.fed();
     let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);

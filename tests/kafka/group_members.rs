@@ -39,8 +39,11 @@ fn join_and_leave(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
     let scene = scene(test);
     let topic = scene.topic("versioned", PARTITIONS);
     let mut feeder = scene.feeder();
-    let first_recipe = with_protocol(scene.recipe().change_logs(&topic));
-    let second_recipe = with_protocol(scene.recipe_of_second_member().change_logs(&topic));
+    // Commits come once a second: so at any time there is much that only the commit at the hand-over
+    // can keep from being acted on again.
+    let first_recipe = with_protocol(scene.recipe().change_logs(&topic)).option("commit", "1s");
+    let second_recipe =
+        with_protocol(scene.recipe_of_second_member().change_logs(&topic)).option("commit", "1s");
     let (mut first_actions, mut second_actions) = (scene.action_log(), scene.second_action_log());
     let mut letters = scene.dead_letters();
 
