@@ -273,7 +273,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let limit = self.parts.delivery.max_uncommitted;
         let budget = &self.parts.budget;
         let has_room = || budget.has_room() && slot.epoch.uncommitted() <= limit / 2;
-        if slot.paused || budget.wait_for(WAIT_FOR_ROOM, has_room) {
+        // Where others are paused already there was no room a moment ago: a topic of a thousand
+        // partitions must not wait a thousand times.
+        let patience = if self.waiting { Duration::ZERO } else { WAIT_FOR_ROOM };
+        if slot.paused || budget.wait_for(patience, has_room) {
             return;
         }
         match self.consumer.pause(&partition_list(std::slice::from_ref(slot.source()))) {

@@ -18,6 +18,9 @@ use crate::event::{Route, TopicPartition};
 /// The time-out of a look at a partition's watermarks.
 const WATERMARKS: Duration = Duration::from_secs(5);
 
+/// How often a drain shows that this thread lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
 impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Takes newly assigned partitions: finds where each begins, opens a fresh epoch for it, and tells
     /// librdkafka. An empty list is legal and is answered too.
@@ -28,7 +31,13 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             return answer_assignment(&self.consumer, &[]).map_err(ConsumerError::Assignment);
         }
         let policy = self.parts.settings.start;
-        let found = start::look_up(&self.consumer, partitions, policy, &|| stop.is_cancelled());
+        let reports = &self.parts.reports;
+        // Asked between two attempts: a long outage is no reason to take this thread for stuck.
+        let stopped = || {
+            reports.polling();
+            stop.is_cancelled()
+        };
+        let found = start::look_up(&self.consumer, partitions, policy, &stopped);
         let starts = match found {
             Ok(starts) => starts,
             Err(error) => {
@@ -87,8 +96,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             self.slots.iter().filter(|slot| given_up(slot)).map(|slot| Arc::clone(&slot.epoch)).collect();
         epochs.iter().for_each(|epoch| epoch.drain());
         let drained = || epochs.iter().all(|epoch| epoch.is_drained());
-        let left = deadline.saturating_duration_since(Instant::now());
-        if !drained() && !self.parts.budget.wait_for(left, drained) {
+        while !drained() && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.parts.budget.wait_for(left.min(SIGN_OF_LIFE), drained);
+            self.parts.reports.polling();
+        }
+        if !drained() {
             tracing::warn!("actions did not finish within the drain time; their events come again");
         }
         let last = self.slots.iter().filter(|slot| given_up(slot)).map(Slot::committable).collect();
