@@ -57,7 +57,7 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ChangeLog, Event, EventType};
+    use crate::event::{Event, EventType};
 
     struct Refuses;
 
@@ -74,7 +74,7 @@ mod tests {
         let position = Position { source: TopicPartition { topic: "topic".into(), partition: 0 }, offset: 3 };
         let event = Envelope {
             event_type: EventType::MetadataChangeLog,
-            event: Event::ChangeLog(Box::new(ChangeLog::default())),
+            event: Event::ChangeLog(Box::default()),
             position: position.clone(),
         };
         let refusing = Witness::around(Arc::new(Refuses), Arc::clone(&taken));
