@@ -96,8 +96,8 @@ fn events_that_cannot_be_stored_anywhere_are_missing_and_the_exit_code_says_so()
     let directory = tempfile::tempdir().expect("a directory");
     let program = env!("CARGO_BIN_EXE_datahub-relay");
     let mut shell = Command::new("sh");
-    // Files may hold 3 KiB: the recipe, but neither all events nor the dead letters.
-    let script = "trap '' XFSZ; ulimit -f 6; exec \"$0\" quickstart --once --patience 2";
+    // Files may hold 3 KiB: enough for the tour, and neither for 300 events more nor for their dead letters.
+    let script = "trap '' XFSZ; ulimit -f 6; exec \"$0\" quickstart --once --events 300 --patience 2";
     shell.args(["-c", script, program]).env_clear().env("TMPDIR", directory.path());
     shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     let error = assert_fails_naming(shell, "nothing was committed for 2 s");
