@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod completions;
+mod quickstart;
 mod run;
 mod signals;
 mod validate;
@@ -57,6 +58,8 @@ struct ProcessArgs {
 enum Command {
     /// Run recipes until they are stopped.
     Run(run::RunArgs),
+    /// See it work: a broker and a registry inside this process, sample events, an example recipe.
+    Quickstart(quickstart::QuickstartArgs),
     /// Find every error of every recipe, with file, line and key. Touches no network.
     Validate(validate::ValidateArgs),
     /// Print a completion script for a shell.
@@ -78,6 +81,19 @@ pub fn main() -> ExitCode {
                 Ok(code) => code,
                 Err(error) => failed(&format!("cannot write the result: {error}")),
             }
+        }
+        Command::Quickstart(args) => {
+            // What happens is told on standard output; the log only disturbs where nothing is wrong.
+            let level = if settings.log.level == Settings::default().log.level {
+                "warn"
+            } else {
+                &settings.log.level
+            };
+            if let Err(error) = telemetry::init_log(settings.log.format, level, &environment) {
+                return failed(&error.to_string());
+            }
+            let given_port = command_line.process.monitoring_port.is_some();
+            quickstart::quickstart(&args, settings.monitoring, given_port, &environment)
         }
         Command::Run(args) => {
             if let Err(error) = telemetry::init_log(settings.log.format, &settings.log.level, &environment) {

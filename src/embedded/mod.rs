@@ -5,9 +5,13 @@
 //! nor create topics by request, and it knows neither static membership nor transactions.
 
 mod broker;
+mod datahub;
 mod feeder;
 mod registry;
+mod samples;
 
 pub use broker::{BrokerError, EmbeddedBroker};
+pub use datahub::{DatahubError, EmbeddedDatahub, TOPICS};
 pub use feeder::{FeedError, FeedRecord, Feeder};
 pub use registry::{Behaviour, EmbeddedRegistry, RegistryOptions, UnknownId};
+pub use samples::Samples;

@@ -74,7 +74,8 @@ impl Filters {
         if rejected { ScanVerdict::Drop } else { ScanVerdict::MayPass }
     }
 
-    fn wants_no(&self, event_type: EventType) -> bool {
+    /// Whether some filter lets no event of this type pass, whatever it holds.
+    pub fn wants_no(&self, event_type: EventType) -> bool {
         self.all().iter().any(|filter| filter.wanted(event_type).is_nothing())
     }
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::reports::PipelineReports;
 use super::stages::Parts;
 use super::tally::Tally;
-use crate::action::{self, ActionBuildError, ActionContext};
+use crate::action::{self, Action, ActionBuildError, ActionContext};
 use crate::avro::{Decoder, RegistrySetupError, SchemaRegistry};
 use crate::dead_letter::{FileStore, StoreError};
 use crate::delivery::{DeliverySettings, RetryPolicy};
@@ -61,8 +61,21 @@ impl Pipeline {
     /// # Errors
     /// [`BuildError`]; the board shows the pipeline as failed with the same text.
     pub fn build(recipe: Recipe, surroundings: &Surroundings) -> Result<Self, BuildError> {
+        Self::build_around(recipe, surroundings, |action| action)
+    }
+
+    /// Builds as [`Pipeline::build`] does, with the recipe's action replaced by what `wrap` makes of it:
+    /// for who wants to see each event that the action takes.
+    ///
+    /// # Errors
+    /// As [`Pipeline::build`].
+    pub fn build_around(
+        recipe: Recipe,
+        surroundings: &Surroundings,
+        wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
+    ) -> Result<Self, BuildError> {
         let health = surroundings.board.pipeline(&recipe.name);
-        let built = Self::build_parts(recipe, surroundings, Arc::clone(&health));
+        let built = Self::build_parts(recipe, surroundings, Arc::clone(&health), wrap);
         if let Err(error) = &built {
             let reason = error.to_string();
             health.enter(crate::telemetry::PipelineState::Failed { reason });
@@ -79,6 +92,7 @@ impl Pipeline {
         recipe: Recipe,
         surroundings: &Surroundings,
         health: Arc<PipelineHealth>,
+        wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
     ) -> Result<Self, BuildError> {
         let Recipe { name, consumer, registry, scan, filters, action, delivery, .. } = recipe;
         let registry = Arc::new(SchemaRegistry::new(&registry)?);
@@ -86,7 +100,7 @@ impl Pipeline {
         health.holds(Condition::DeadLetters);
         let pipeline: Arc<str> = name.into();
         let context = ActionContext { pipeline: Arc::clone(&pipeline) };
-        let action = action::build(&action, context)?;
+        let action = wrap(action::build(&action, context)?);
         let metrics = surroundings.metrics.pipeline(&pipeline);
         let tally = Arc::new(Tally::new());
         let reports = PipelineReports {

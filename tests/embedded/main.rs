@@ -10,4 +10,5 @@ mod harness;
 mod command_line;
 mod commit_faults;
 mod main_job;
+mod quickstart;
 mod stop;
