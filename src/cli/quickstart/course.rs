@@ -34,7 +34,7 @@ const PARTITIONS: i32 = 3;
 
 /// Random events that are fed in one go. The broker keeps 5 MiB a partition, so no more than two such
 /// portions may wait there at any time.
-const PORTION: u64 = 5_000;
+const PORTION: u64 = 10_000;
 
 /// The time between two looks at what is committed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
