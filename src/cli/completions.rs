@@ -1,6 +1,6 @@
 //! `datahub-relay completions`: a completion script for a shell.
 
-use std::process::ExitCode;
+use std::io::{self, Write};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -15,13 +15,13 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script to standard output.
-pub(super) fn completions(args: &CompletionsArgs) -> ExitCode {
-    clap_complete::generate(
-        args.shell,
-        &mut CommandLine::command(),
-        "datahub-relay",
-        &mut std::io::stdout().lock(),
-    );
-    ExitCode::SUCCESS
+/// Writes the script to `output`.
+///
+/// # Errors
+/// If `output` cannot be written.
+pub(super) fn completions(args: &CompletionsArgs, output: &mut impl Write) -> io::Result<()> {
+    // Into memory first: the generator panics where its output cannot be written.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut CommandLine::command(), "datahub-relay", &mut script);
+    output.write_all(&script)
 }

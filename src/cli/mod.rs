@@ -6,6 +6,7 @@ mod run;
 mod signals;
 mod validate;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -75,7 +76,10 @@ pub fn main() -> ExitCode {
         Err(text) => return failed(&text),
     };
     match command_line.command {
-        Command::Completions(args) => completions::completions(&args),
+        Command::Completions(args) => match completions::completions(&args, &mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&format!("cannot write the script: {error}")),
+        },
         Command::Validate(args) => {
             match validate::validate(&args, &environment, &mut std::io::stdout().lock()) {
                 Ok(code) => code,
@@ -121,9 +125,9 @@ fn settings(args: &ProcessArgs, environment: &Environment) -> Result<Settings, S
 }
 
 /// Says on standard error why the program ends, where logging is not set up yet.
-#[expect(clippy::print_stderr, reason = "there is no log yet")]
 fn failed(text: &str) -> ExitCode {
-    eprintln!("error: {text}");
+    // Not `eprintln!`: it panics where nobody reads standard error any more.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
     ExitCode::FAILURE
 }
 

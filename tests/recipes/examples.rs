@@ -1,4 +1,4 @@
-//! The recipes in `config/`, which a user copies.
+//! The recipes in `config/recipes/`, which a user copies.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,9 @@ use datahub_relay::filter::ScanVerdict;
 use datahub_relay::recipe::{self, Recipe};
 
 fn examples() -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/recipes");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.file_name().unwrap() != "settings.yml");
     files.sort();
     files
 }

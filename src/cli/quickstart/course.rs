@@ -27,7 +27,7 @@ use crate::recipe::{self, Recipe};
 use crate::telemetry::{HealthBoard, Metrics, MonitoringError, MonitoringServer};
 
 /// The example recipe that runs.
-const RECIPE: &str = include_str!("../../../config/quickstart.yml");
+const RECIPE: &str = include_str!("../../../config/recipes/quickstart.yml");
 
 /// Partitions of each topic.
 const PARTITIONS: i32 = 3;
