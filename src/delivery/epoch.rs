@@ -93,11 +93,11 @@ impl PartitionEpoch {
         self.received.load(Ordering::Acquire)
     }
 
-    /// An event is about to be handed to a lane. Returns how many are handed on and not yet committed.
-    pub fn hand(&self, offset: i64) -> usize {
+    /// An event is about to be handed to a lane. Returns how many are handed on and not yet committed,
+    /// or `None` if this offset was handed on before: the event must not be handed on again.
+    pub fn hand(&self, offset: i64) -> Option<usize> {
         let mut tracker = self.tracker();
-        tracker.hand(offset);
-        tracker.uncommitted()
+        tracker.hand(offset).then(|| tracker.uncommitted())
     }
 
     /// A lane asks to begin with an event. While the partition is being given up only events below
@@ -163,6 +163,11 @@ impl PartitionEpoch {
         self.tracker().uncommitted()
     }
 
+    /// How many events were handed on and are not finished.
+    pub fn unfinished(&self) -> usize {
+        self.tracker().unfinished()
+    }
+
     /// Whether everything that was handed on is finished.
     pub fn is_idle(&self) -> bool {
         let received = self.next_offset();
@@ -176,9 +181,10 @@ impl PartitionEpoch {
         self.draining.cancel();
     }
 
-    /// Whether a drain has nothing left to wait for.
+    /// Whether a drain has nothing left to wait for: also once the partition is given up, since
+    /// nothing that ends then changes anything.
     pub fn is_drained(&self) -> bool {
-        self.tracker().is_drained()
+        !self.may_commit() || self.tracker().is_drained()
     }
 
     /// The partition is given up: nothing of it is started, finished or committed any more.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
@@ -64,7 +63,6 @@ pub struct Lanes<P> {
     budget: Arc<Budget>,
     ordering: Ordering,
     await_commit: bool,
-    permits: Option<Arc<Semaphore>>,
     /// The lanes that outlive assignments: none with `partition` ordering.
     shared: Vec<LaneEntrance>,
     tasks: TaskTracker,
@@ -109,11 +107,6 @@ impl<P: Processor> Lanes<P> {
             budget,
             ordering: settings.ordering,
             await_commit: settings.commit == CommitMode::PerEvent,
-            // With lanes of its own every ordering but `partition` is capped by their number.
-            permits: match settings.ordering {
-                Ordering::Partition => concurrency.map(|count| Arc::new(Semaphore::new(count))),
-                Ordering::Key | Ordering::Unordered => None,
-            },
             shared: Vec::new(),
             tasks: TaskTracker::new(),
         };
@@ -135,11 +128,6 @@ impl<P: Processor> Lanes<P> {
     /// Whether each partition needs a lane of its own, from [`Lanes::open_for_partition`].
     pub fn one_per_partition(&self) -> bool {
         self.ordering == Ordering::Partition
-    }
-
-    /// Whether [`Lanes::shared`] wants a hash of the entity.
-    pub fn by_key(&self) -> bool {
-        self.ordering == Ordering::Key
     }
 
     /// Opens the lane of a newly assigned partition. It ends when its entrance is dropped.
@@ -172,7 +160,6 @@ impl<P: Processor> Lanes<P> {
                 deliveries: deliveries.clone(),
                 processor: Arc::clone(&self.processor),
                 budget: Arc::clone(&self.budget),
-                permits: self.permits.clone(),
                 await_commit: self.await_commit,
                 barred: HashSet::new(),
                 stopped: false,
@@ -188,7 +175,6 @@ struct Lane<P> {
     deliveries: Receiver<Vec<Delivery>>,
     processor: Arc<P>,
     budget: Arc<Budget>,
-    permits: Option<Arc<Semaphore>>,
     await_commit: bool,
     /// Assignments of which this lane has put an event down: nothing behind it may overtake it.
     barred: HashSet<u64>,
@@ -216,16 +202,6 @@ impl<P: Processor> Lane<P> {
         if self.stopped || self.barred.contains(&epoch.number()) || !epoch.anchored().await {
             return false;
         }
-        let permits = self.permits.clone();
-        let _permit = match &permits {
-            // Given up together with the partition, not with a permit in hand.
-            Some(permits) => tokio::select! {
-                biased;
-                permit = permits.acquire() => permit.ok(),
-                () = epoch.closed().cancelled() => return false,
-            },
-            None => None,
-        };
         if !epoch.try_start(offset) {
             return false;
         }

@@ -19,6 +19,8 @@ pub struct Tracker {
     highest_started: Option<i64>,
     /// How many events are being worked on.
     running: usize,
+    /// How many entries of `handed` are finished.
+    finished: usize,
 }
 
 /// One event that was handed on.
@@ -75,6 +77,7 @@ impl Tracker {
             return false;
         }
         self.running -= 1;
+        self.finished += 1;
         while self.handed.get(self.finished_in_front).is_some_and(|event| event.state == State::Finished) {
             self.finished_in_front += 1;
         }
@@ -102,12 +105,18 @@ impl Tracker {
         while self.finished_in_front > 0 && self.handed.front().is_some_and(|event| event.offset < offset) {
             self.handed.pop_front();
             self.finished_in_front -= 1;
+            self.finished -= 1;
         }
     }
 
     /// How many events were handed on and are not yet committed.
     pub fn uncommitted(&self) -> usize {
         self.handed.len()
+    }
+
+    /// How many events were handed on and are not finished.
+    pub fn unfinished(&self) -> usize {
+        self.handed.len() - self.finished
     }
 
     /// Whether a drain has anything left to wait for: an event that is being worked on, or one that
@@ -121,11 +130,6 @@ impl Tracker {
                 .skip(self.finished_in_front)
                 .take_while(|event| event.offset < below)
                 .any(|event| event.state == State::Queued)
-    }
-
-    /// How many events are being worked on.
-    pub fn running(&self) -> usize {
-        self.running
     }
 
     /// Moves the event at `offset` from one state to another, if it is in the first.
@@ -307,8 +311,8 @@ mod tests {
                 prop_assert!(tracker.watermark(model.received) >= model.committed, "the watermark went back");
                 let uncommitted = model.events.range(model.committed..).count();
                 prop_assert_eq!(tracker.uncommitted(), uncommitted);
-                let running = model.events.values().filter(|state| **state == State::Running).count();
-                prop_assert_eq!(tracker.running(), running);
+                let finished = model.events.range(model.committed..).filter(|(_, state)| **state == State::Finished);
+                prop_assert_eq!(tracker.unfinished(), uncommitted - finished.count());
                 let waits = |(offset, state): (&i64, &State)| {
                     *state == State::Running || (*state == State::Queued && Some(*offset) < model.highest_started)
                 };

@@ -54,6 +54,7 @@ pub(super) struct CommitSettings {
 #[derive(Debug, Clone)]
 pub struct CommitBell {
     rung: Arc<AtomicBool>,
+    hurried: Arc<AtomicBool>,
     commands: Sender<Command>,
 }
 
@@ -63,6 +64,13 @@ impl CommitBell {
         if !self.rung.swap(true, Ordering::AcqRel) {
             // Fails only when the committer has ended, and then nothing is to be committed.
             let _ = self.commands.send(Command::Look);
+        }
+    }
+
+    /// The same, at once, whatever the interval.
+    fn hurry(&self) {
+        if !self.hurried.swap(true, Ordering::AcqRel) {
+            let _ = self.commands.send(Command::Hurry);
         }
     }
 }
@@ -96,7 +104,7 @@ impl Committer {
         reports: Arc<dyn Reports>,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = crossbeam_channel::unbounded();
-        let bell = CommitBell { rung: Arc::new(AtomicBool::new(false)), commands };
+        let bell = CommitBell { rung: Arc::default(), hurried: Arc::default(), commands };
         let live = Arc::new(Mutex::new(Vec::new()));
         let worker = Worker {
             consumer,
@@ -105,6 +113,7 @@ impl Committer {
             reports,
             inbox,
             rung: Arc::clone(&bell.rung),
+            hurried: Arc::clone(&bell.hurried),
             live: Arc::clone(&live),
             failures: 0,
         };
@@ -119,7 +128,7 @@ impl Committer {
 
     /// Commits at once, whatever the interval: a partition has used half of its budget.
     pub(super) fn hurry(&self) {
-        let _ = self.bell.commands.send(Command::Hurry);
+        self.bell.hurry();
     }
 
     /// Replaces the assignments whose progress is committed.
@@ -160,6 +169,7 @@ struct Worker {
     reports: Arc<dyn Reports>,
     inbox: Receiver<Command>,
     rung: Arc<AtomicBool>,
+    hurried: Arc<AtomicBool>,
     live: Arc<Mutex<Vec<Committable>>>,
     /// Failed attempts in a row.
     failures: u32,
@@ -199,6 +209,7 @@ impl Worker {
             }
             // Cleared before the watermarks are read: what finishes from here on rings again.
             self.rung.store(false, Ordering::Release);
+            self.hurried.store(false, Ordering::Release);
             wanted = false;
             let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
             match self.pass(&live) {
@@ -260,8 +271,11 @@ impl Worker {
             return self.request(&due);
         }
         let mut slowest = Pass::Done;
-        for one in &due {
-            match self.request(std::slice::from_ref(one)) {
+        for (one, _) in due {
+            // Asked again: each request may take long, and the partition may be another member's by
+            // now. librdkafka would let the commit succeed.
+            let Some(offset) = one.epoch.uncommitted_watermark() else { continue };
+            match self.request(&[(one, offset)]) {
                 Pass::Done => {}
                 Pass::Again(wait) => slowest = Pass::Again(wait),
                 Pass::End(error) => return Pass::End(error),

@@ -20,7 +20,8 @@ pub struct KafkaSourceConfig {
     /// Milliseconds between commits when `async_commit_enabled` is true (default 10000).
     #[schemars(range(min = 1))]
     pub async_commit_interval: Option<u64>,
-    /// Attempts at one commit before it is left to the next one (default 5).
+    /// Failed attempts at a commit in a row after which a warning says so (default 5); it is tried on
+    /// in any case.
     #[schemars(range(min = 1))]
     pub commit_retry_count: Option<u32>,
     /// The longest wait between two attempts at a commit, in seconds (default 10.0).

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use super::consumer::ConsumerError;
 use super::context::RelayConsumer;
+use super::error::ConsumerError;
 use super::settings::ConsumerSettings;
 
 /// How long a pipeline tries to reach Kafka before it gives up. Once it runs, outages are waited out.

@@ -4,29 +4,30 @@
 //! inside `poll`, and a group throws out a member that does not poll. It never waits for a lock that a
 //! commit holds and never asks the registry.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientConfig, Message};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::consumer_config;
 use super::committer::{CommitBell, CommitSettings, Committer};
 use super::connect::connect;
-use super::context::{RebalanceRequest, RelayConsumer, RelayContext, partition_list};
+use super::context::{RebalanceRequest, RelayConsumer, RelayContext};
+use super::error::ConsumerError;
+use super::positions::Doubts;
 use super::reports::Reports;
-use super::screen::{Screen, Screening};
+use super::screen::Screen;
 use super::settings::ConsumerSettings;
 use super::slots::Slots;
-use super::start::StartError;
-use crate::delivery::{Budget, Delivery, DeliverySettings, Lanes, Processor};
-use crate::event::{DropReason, Position, Record, TopicPartition};
+use super::watchdog::Watchdog;
+use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
+use crate::event::DropReason;
 
 /// The longest a poll blocks: how soon a stop is noticed when nothing comes.
 const POLL: Duration = Duration::from_millis(100);
@@ -34,54 +35,11 @@ const POLL: Duration = Duration::from_millis(100);
 /// The longest a poll blocks while a partition is paused: how soon it can be resumed.
 const POLL_WHILE_PAUSED: Duration = Duration::from_millis(5);
 
-/// How long to wait for room before a partition is paused. A pause throws away what librdkafka has
-/// prefetched of it, so a short wait is cheaper.
-const WAIT_FOR_ROOM: Duration = Duration::from_millis(50);
-
 /// Records between two looks at the clock while records keep coming.
 const RECORDS_PER_LOOK: u32 = 256;
 
 /// Time between two reports of what was counted.
 const REPORT: Duration = Duration::from_millis(200);
-
-/// Why a pipeline's consumer ended by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum ConsumerError {
-    /// librdkafka refused the configuration.
-    #[error("cannot create the Kafka consumer: {0}; see connection.consumer_config in the recipe")]
-    Create(KafkaError),
-    /// The brokers did not answer when the pipeline started.
-    #[error(
-        "cannot reach Kafka at {brokers}: {source} (tried for {seconds} s); check connection.bootstrap in the recipe, or KAFKA_BOOTSTRAP_SERVER, and the security settings in connection.consumer_config"
-    )]
-    Unreachable {
-        /// `bootstrap.servers`.
-        brokers: String,
-        /// How long it was tried.
-        seconds: u64,
-        /// The last answer.
-        source: KafkaError,
-    },
-    /// The pipeline was told to stop before it was under way. Not a failure.
-    #[error("stopped before it was under way")]
-    Stopped,
-    /// The topics could not be subscribed to.
-    #[error("cannot subscribe: {0}")]
-    Subscribe(KafkaError),
-    /// A starting position could not be found.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// An assignment was not taken.
-    #[error("librdkafka refused an assignment: {0}")]
-    Assignment(KafkaError),
-    /// An error after which librdkafka delivers nothing more, such as another process with the same
-    /// `group.instance.id`.
-    #[error("Kafka reported a fatal error: {0}")]
-    Fatal(KafkaError),
-    /// A thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-}
 
 /// What the consumer of one pipeline is made of.
 pub struct ConsumerParts<S> {
@@ -109,16 +67,22 @@ pub(super) struct PollLoop<S, P> {
     pub(super) committer: Committer,
     pub(super) slots: Slots,
     pub(super) drain_timeout: Duration,
-    /// Positions outside the log were reported and are to be looked for.
-    pub(super) positions_in_doubt: bool,
+    /// Half of the time after which the group throws out a member that does not poll.
+    pub(super) half_poll_interval: Duration,
+    /// Positions that may lie outside of their log.
+    pub(super) doubts: Doubts,
+    /// Notices partitions that stand still.
+    watchdog: Watchdog,
+    /// When a stop began to drain: no revocation may take longer than what is left of it.
+    pub(super) stop_by: Option<Instant>,
     /// Where the lanes run.
     pub(super) runtime: Handle,
     /// Events wait in lane entrances.
-    gathered: bool,
+    pub(super) gathered: bool,
     /// Some partition is paused or is to be moved: look around often.
-    waiting: bool,
-    dropped: [u64; DropReason::COUNT],
-    pauses: u64,
+    pub(super) waiting: bool,
+    pub(super) dropped: [u64; DropReason::COUNT],
+    pub(super) pauses: u64,
     trouble: bool,
     reported: Instant,
 }
@@ -148,16 +112,20 @@ pub fn consume<S: Screen, P: Processor>(
         Arc::clone(&parts.reports),
     )
     .map_err(ConsumerError::Thread)?;
+    let half_poll_interval = max_poll_interval(&config) / 2;
     let lanes = lanes(committer.bell().clone());
     let runtime = lanes.runtime().clone();
     let mut poll_loop = PollLoop {
         consumer,
-        drain_timeout: drain_timeout(&parts.delivery, &config),
+        drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
         parts,
         lanes,
         committer,
         slots: Slots::default(),
-        positions_in_doubt: false,
+        doubts: Doubts::default(),
+        watchdog: Watchdog::default(),
+        stop_by: None,
+        half_poll_interval,
         runtime,
         gathered: false,
         waiting: false,
@@ -214,113 +182,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
     }
 
-    /// Takes one record: drops it on the spot, or copies it and hands it to its lane.
-    fn receive(&mut self, message: &BorrowedMessage<'_>) {
-        let Some(index) = self.slots.index_of(message) else { return };
-        let Some(slot) = self.slots.at(index) else { return };
-        let offset = message.offset();
-        // What was prefetched before a pause comes again after it: it was received already.
-        if offset < slot.next || slot.move_to.is_some() || !slot.epoch.is_live() {
-            return;
-        }
-        slot.next = crate::event::offset_after(offset);
-        slot.received += 1;
-        let screening = match message.payload() {
-            None => Screening::Drop(DropReason::Tombstone),
-            Some(value) => self.parts.screen.screen(slot.route, value),
-        };
-        let entity = match screening {
-            Screening::Drop(reason) => {
-                // One store: no lock, no entry, no message to anybody.
-                slot.epoch.received(offset);
-                self.dropped[reason as usize] += 1;
-                return;
-            }
-            Screening::Hand(entity) => entity,
-        };
-        let record = owned_record(message, slot.source());
-        self.parts.budget.take(record.held_bytes());
-        let uncommitted = slot.epoch.hand(offset);
-        slot.epoch.received(offset);
-        let lane = match &mut slot.lane {
-            Some(lane) => Some(lane),
-            None => {
-                let hash = entity.unwrap_or_else(|| hash_of(record.key.as_deref(), slot.source().partition));
-                self.lanes.shared(hash)
-            }
-        };
-        let delivery = Delivery { epoch: Arc::clone(&slot.epoch), record, route: slot.route };
-        match lane {
-            Some(lane) => lane.push(delivery),
-            // There is a lane for every ordering: an event without one is at least not lost.
-            None => slot.epoch.abandon(offset),
-        }
-        self.gathered = true;
-        let limit = self.parts.delivery.max_uncommitted;
-        if uncommitted == limit.div_ceil(2) {
-            self.committer.hurry();
-        }
-        if uncommitted >= limit || self.parts.budget.is_spent() {
-            self.make_room(index);
-        }
-    }
-
-    /// A budget is spent: waits briefly for room, and pauses the partition if none appears.
-    fn make_room(&mut self, index: usize) {
-        self.flush();
-        self.committer.hurry();
-        let Some(slot) = self.slots.at(index) else { return };
-        let limit = self.parts.delivery.max_uncommitted;
-        let budget = &self.parts.budget;
-        let has_room = || budget.has_room() && slot.epoch.uncommitted() <= limit / 2;
-        // Where others are paused already there was no room a moment ago: a topic of a thousand
-        // partitions must not wait a thousand times.
-        let patience = if self.waiting { Duration::ZERO } else { WAIT_FOR_ROOM };
-        if slot.paused || budget.wait_for(patience, has_room) {
-            return;
-        }
-        match self.consumer.pause(&partition_list(std::slice::from_ref(slot.source()))) {
-            Ok(()) => {
-                slot.paused = true;
-                self.waiting = true;
-                self.pauses += 1;
-            }
-            Err(error) => tracing::warn!(source = %slot.source(), %error, "cannot pause a partition"),
-        }
-    }
-
-    /// Resumes what was paused and has room again.
-    fn resume(&mut self) {
-        let limit = self.parts.delivery.max_uncommitted;
-        if !self.parts.budget.has_room() {
-            return;
-        }
-        for slot in self.slots.iter_mut().filter(|slot| slot.paused) {
-            if slot.epoch.uncommitted() > limit / 2 {
-                continue;
-            }
-            match self.consumer.resume(&partition_list(std::slice::from_ref(slot.source()))) {
-                Ok(()) => slot.paused = false,
-                Err(error) => tracing::warn!(source = %slot.source(), %error, "cannot resume a partition"),
-            }
-        }
-    }
-
-    /// Hands over what lane entrances have gathered.
-    pub(super) fn flush(&mut self) {
-        if !std::mem::take(&mut self.gathered) {
-            return;
-        }
-        self.lanes.flush();
-        self.slots.iter_mut().filter_map(|slot| slot.lane.as_mut()).for_each(|lane| lane.flush());
-    }
-
     /// What is done between records: resume, report, move lost positions, notice a dead committer.
     fn look_around(&mut self) -> Result<(), ConsumerError> {
         if self.waiting {
             self.resume();
             self.mend_positions()?;
-            self.waiting = self.positions_in_doubt || self.slots.any_waiting();
+            self.waiting = self.doubts.any() || self.slots.any_waiting();
         }
         if self.reported.elapsed() >= REPORT {
             self.report();
@@ -347,24 +214,32 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 reports.dropped(reason, records);
             }
         }
-        let events = self.slots.iter().map(|slot| slot.epoch.uncommitted()).sum();
+        reports.screened(self.parts.screen.take_counts());
+        let events = self.slots.iter().map(|slot| slot.epoch.unfinished()).sum();
         reports.in_flight(events, self.parts.budget.held_bytes());
         let paused = self.slots.iter().filter(|slot| slot.paused).count();
         reports.paused(paused, std::mem::take(&mut self.pauses));
         if let Some(statistics) = self.consumer.context().take_statistics() {
-            for slot in self.slots.iter() {
-                let source = slot.source();
-                let topic = statistics.topics.get(&*source.topic);
-                let end =
-                    topic.and_then(|topic| topic.partitions.get(&source.partition)).map(|p| p.ls_offset);
-                if let Some(end) = end.filter(|end| *end >= 0) {
-                    reports.position(source, slot.epoch.committed_offset(), end);
-                }
+            self.report_statistics(&statistics);
+        }
+    }
+
+    fn report_statistics(&mut self, statistics: &Statistics) {
+        let reports = &self.parts.reports;
+        for slot in self.slots.iter() {
+            let source = slot.source();
+            let topic = statistics.topics.get(&*source.topic);
+            let figures = topic.and_then(|topic| topic.partitions.get(&source.partition));
+            if let Some(end) = figures.map(|figures| figures.ls_offset).filter(|end| *end >= 0) {
+                reports.position(source, slot.epoch.committed_offset(), end);
             }
-            let reachable = statistics.brokers.values().any(|broker| broker.state == "UP");
-            if reachable && std::mem::take(&mut self.trouble) {
-                reports.trouble(None);
-            }
+        }
+        let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if connected && std::mem::take(&mut self.trouble) {
+            reports.trouble(None);
+        }
+        if let Some(changed) = self.watchdog.look(self.slots.iter(), statistics, connected) {
+            reports.stalled(changed);
         }
     }
 
@@ -380,7 +255,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             }
             // rdkafka's error names no partition, so all are looked at.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                self.positions_in_doubt = true;
+                self.doubts.raise(self.slots.iter().map(|slot| slot.source().clone()));
                 self.waiting = true;
                 Ok(())
             }
@@ -401,33 +276,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     }
 }
 
-/// How long a drain may take: the user's limit, and well below the time after which the group throws
-/// out a member that does not poll.
-fn drain_timeout(delivery: &DeliverySettings, config: &ClientConfig) -> Duration {
-    let max_poll_interval = config.get("max.poll.interval.ms").and_then(|ms| ms.parse().ok());
-    let max_poll_interval = Duration::from_millis(max_poll_interval.unwrap_or(300_000));
-    delivery.drain_timeout.min(max_poll_interval / 2)
-}
-
-/// The hash that chooses a lane where no entity could be read: of the record's key, else the partition.
-fn hash_of(key: Option<&[u8]>, partition: i32) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match key {
-        Some(key) => key.hash(&mut hasher),
-        None => partition.hash(&mut hasher),
-    }
-    hasher.finish()
-}
-
-fn owned_record(message: &BorrowedMessage<'_>, source: &TopicPartition) -> Record {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    });
-    Record {
-        position: Position { source: source.clone(), offset: message.offset() },
-        timestamp_ms: message.timestamp().to_millis(),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        headers,
-    }
+/// The time after which the group throws out a member that does not poll; librdkafka's default is 300 s.
+fn max_poll_interval(config: &ClientConfig) -> Duration {
+    let set = config.get("max.poll.interval.ms").and_then(|ms| ms.parse().ok());
+    Duration::from_millis(set.unwrap_or(300_000))
 }

@@ -13,6 +13,9 @@ mod consumer;
 mod consumer_properties;
 mod context;
 mod environment_properties;
+mod error;
+mod intake;
+mod positions;
 mod rebalance;
 mod reports;
 mod resolve;
@@ -23,12 +26,14 @@ mod slots;
 mod start;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 mod topics;
 
 pub use committer::CommitBell;
 pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, StartPositionConfig, TopicRoutes};
-pub use consumer::{ConsumerError, ConsumerParts, consume};
+pub use consumer::{ConsumerParts, consume};
+pub use error::ConsumerError;
 pub use reports::{RebalanceKind, Reports};
-pub use screen::{Screen, Screening};
+pub use screen::{Screen, ScreenCounts, Screening};
 pub use settings::{ConsumerSettings, StartPosition};
 pub use start::StartError;

@@ -1,13 +1,13 @@
-//! Partitions come and go: assignment, revocation, and positions that lie outside of their log.
+//! Partitions come and go: assignment and revocation.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{Consumer, RebalanceProtocol};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::Consumer;
 
-use super::consumer::{ConsumerError, PollLoop};
-use super::context::{answer_assignment, answer_revocation};
+use super::consumer::PollLoop;
+use super::context::{answer_assignment, answer_revocation, partition_list};
+use super::error::ConsumerError;
 use super::reports::RebalanceKind;
 use super::screen::Screen;
 use super::slots::Slot;
@@ -15,8 +15,9 @@ use super::start::{self, Start};
 use crate::delivery::{LaneEntrance, Processor};
 use crate::event::{Route, TopicPartition};
 
-/// The time-out of a look at a partition's watermarks.
-const WATERMARKS: Duration = Duration::from_secs(5);
+/// What the last commit gets of the time for a drain, so that one slow action does not cost what all
+/// others have finished.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// How often a drain shows that this thread lives.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             reports.polling();
             stop.is_cancelled()
         };
-        let found = start::look_up(&self.consumer, partitions, policy, &stopped);
+        let found = start::look_up(&self.consumer, partitions, (policy, self.half_poll_interval), &stopped);
         let starts = match found {
             Ok(starts) => starts,
             Err(error) => {
@@ -73,8 +74,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             tracing::warn!(partitions = partitions.len(), "assignment lost: nothing of it is committed");
         } else {
             let given_up = |slot: &Slot| partitions.contains(slot.source());
-            self.drain_and_commit(given_up, Instant::now() + self.drain_timeout);
+            let deadline = Instant::now() + self.drain_timeout;
+            self.drain_and_commit(given_up, self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline)));
         }
+        self.resume_before_leaving(partitions);
         let removed = self.slots.remove(partitions);
         for slot in &removed {
             slot.epoch.close();
@@ -87,6 +90,19 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         Ok(())
     }
 
+    /// Ends the pauses of partitions that go away. librdkafka keeps a pause through unassign and
+    /// assign: should the partition come back, nobody would know that it is paused.
+    pub(super) fn resume_before_leaving(&self, partitions: &[TopicPartition]) {
+        let paused = self.slots.iter().filter(|slot| slot.paused && partitions.contains(slot.source()));
+        let paused: Vec<TopicPartition> = paused.map(|slot| slot.source().clone()).collect();
+        if paused.is_empty() {
+            return;
+        }
+        if let Err(error) = self.consumer.resume(&partition_list(&paused)) {
+            tracing::warn!(%error, "cannot resume partitions that are given up");
+        }
+    }
+
     /// Lets what runs on these partitions finish and commits it. Nothing of them begins any more but
     /// events below the highest started one.
     pub(super) fn drain_and_commit(&mut self, given_up: impl Fn(&Slot) -> bool, deadline: Instant) {
@@ -95,9 +111,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let epochs: Vec<_> =
             self.slots.iter().filter(|slot| given_up(slot)).map(|slot| Arc::clone(&slot.epoch)).collect();
         epochs.iter().for_each(|epoch| epoch.drain());
+        self.committer.hurry();
         let drained = || epochs.iter().all(|epoch| epoch.is_drained());
-        while !drained() && Instant::now() < deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
+        let time = deadline.saturating_duration_since(Instant::now());
+        let drain_by = deadline - LAST_COMMIT.min(time / 4);
+        while !drained() && Instant::now() < drain_by {
+            let left = drain_by.saturating_duration_since(Instant::now());
             self.parts.budget.wait_for(left.min(SIGN_OF_LIFE), drained);
             self.parts.reports.polling();
         }
@@ -110,77 +129,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
     }
 
-    /// Looks for positions that lie outside of their log, after librdkafka reported one, and moves them
-    /// once everything received before is finished: what is with the lanes would otherwise be
-    /// acknowledged nowhere and, since the log has moved on, never come again.
-    pub(super) fn mend_positions(&mut self) -> Result<(), ConsumerError> {
-        if std::mem::take(&mut self.positions_in_doubt) {
-            self.find_lost_positions();
-        }
-        let moves = self.slots.moves();
-        if moves.is_empty() {
-            return Ok(());
-        }
-        let sources: Vec<TopicPartition> = moves.iter().map(|start| start.source.clone()).collect();
-        for slot in self.slots.remove(&sources) {
-            slot.epoch.close();
-        }
-        let slots: Vec<Slot> = moves.iter().map(|start| self.open_slot(start)).collect();
-        self.slots.add(slots);
-        self.committer.watch(self.slots.committables());
-        self.reassign(&sources).map_err(ConsumerError::Assignment)
-    }
-
-    /// Compares every position with its log and reports the gaps.
-    fn find_lost_positions(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.move_to.is_none()) {
-            let source = slot.epoch.source();
-            let (low, high) = match self.consumer.fetch_watermarks(
-                &source.topic,
-                source.partition,
-                WATERMARKS,
-            ) {
-                Ok(watermarks) => watermarks,
-                Err(error) => {
-                    tracing::warn!(partition = %source, %error, "cannot look up the log's limits, trying again");
-                    self.positions_in_doubt = true;
-                    continue;
-                }
-            };
-            if (low..=high).contains(&slot.next) {
-                continue;
-            }
-            // Below the log: retention took what lies between. Beyond its end: that is another log (a
-            // recreated topic), and all that it holds is new.
-            self.parts.reports.gap(source, slot.next, low);
-            tracing::warn!(
-                partition = %source,
-                from = slot.next,
-                to = low,
-                "records vanished before they were read: going on at the start of what the log holds"
-            );
-            slot.move_to = Some(low);
-        }
-    }
-
-    /// Tells librdkafka the new positions of these partitions. `seek` fails in this state, so they are
-    /// assigned again; this is the one assignment outside of a rebalance.
-    fn reassign(&self, sources: &[TopicPartition]) -> Result<(), KafkaError> {
-        let incremental = matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
-        if incremental {
-            answer_revocation(&self.consumer, sources)?;
-        }
-        // An eager assignment replaces the whole list: the others stay where they are.
-        let positions: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|slot| !incremental || sources.contains(slot.source()))
-            .map(|slot| (slot.source().clone(), slot.next))
-            .collect();
-        answer_assignment(&self.consumer, &positions)
-    }
-
-    fn open_slot(&self, start: &Start) -> Slot {
+    pub(super) fn open_slot(&self, start: &Start) -> Slot {
         let routes = &self.parts.settings.topics;
         let route = routes.iter().find(|(topic, _)| **topic == *start.source.topic).map(|(_, route)| *route);
         // Only subscribed topics are assigned, and every subscribed topic has a route.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 
+use super::screen::ScreenCounts;
 use crate::event::{DropReason, TopicPartition};
 
 /// Told by the polling thread and the committer what happens. Implementations must not block: the
@@ -23,6 +24,13 @@ pub trait Reports: Send + Sync + 'static {
 
     /// So many records needed no lane since the last call.
     fn dropped(&self, reason: DropReason, records: u64);
+
+    /// What the screen decided on change logs since the last call.
+    fn screened(&self, counts: ScreenCounts);
+
+    /// A partition has records to read and has not moved for a while although nothing holds it
+    /// (`Some`), or all move again (`None`).
+    fn stalled(&self, why: Option<String>);
 
     /// How much is with the lanes now.
     fn in_flight(&self, events: usize, bytes: usize);

@@ -7,6 +7,20 @@ use crate::event::{DropReason, Route};
 pub trait Screen: Send + 'static {
     /// What is to be done with a record of this route with this value.
     fn screen(&mut self, route: Route, value: &[u8]) -> Screening;
+
+    /// What it decided on change logs since the last call.
+    fn take_counts(&mut self) -> ScreenCounts;
+}
+
+/// What a screen decided on change logs, in the words of the Python framework's early filter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScreenCounts {
+    /// They may match.
+    pub passed: u64,
+    /// They cannot match.
+    pub rejected: u64,
+    /// No filter wants any change log.
+    pub entirely_rejected: u64,
 }
 
 /// What is to be done with a record.

@@ -22,7 +22,7 @@ pub struct ConsumerSettings {
     pub start: StartPosition,
     /// Time-out of one request to Kafka.
     pub request_timeout: Duration,
-    /// Attempts at one commit before it is left to the next one.
+    /// Failed attempts at a commit in a row after which a warning says so; it is tried on in any case.
     pub commit_attempts: u32,
     /// The longest wait between two attempts at a commit.
     pub commit_backoff_cap: Duration,

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 
-use super::consumer::{ConsumerError, PollLoop};
+use super::consumer::PollLoop;
 use super::context::{RelayConsumer, partition_list};
+use super::error::ConsumerError;
 use super::screen::Screen;
 use super::start::StartError;
 use crate::delivery::Processor;
@@ -28,6 +29,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.parts.reports.draining();
         if !matches!(ended, Err(ConsumerError::Fatal(_))) {
             let deadline = Instant::now() + self.drain_timeout;
+            self.stop_by = Some(deadline);
             self.drain_while_polling(deadline);
             self.drain_and_commit(|_| true, deadline.max(Instant::now() + LAST_COMMIT));
         }
@@ -44,7 +46,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             _ if matches!(ended, Err(ConsumerError::Stopped | ConsumerError::Start(StartError::Stopped))) => {
                 Ok(())
             }
-            Some(Err(error)) if ended.is_ok() => Err(ConsumerError::Fatal(error)),
+            Joined::Returned(Err(error)) if ended.is_ok() => Err(ConsumerError::Fatal(error)),
+            Joined::Panicked if ended.is_ok() => Err(ConsumerError::CommitterPanicked),
+            Joined::Hangs => {
+                tracing::warn!("a commit hangs and is left behind; what it covers may come again");
+                ended
+            }
             _ => ended,
         }
     }
@@ -96,25 +103,32 @@ fn wait_for_lanes(runtime: &Handle, lanes: tokio_util::task::TaskTracker) {
     }
 }
 
-/// Joins the committer, unless it hangs in a commit.
-fn join<T>(thread: JoinHandle<T>) -> Option<T> {
+/// How a thread ended.
+enum Joined<T> {
+    Returned(T),
+    Panicked,
+    Hangs,
+}
+
+/// Joins a thread, unless it does not end in time.
+fn join<T>(thread: JoinHandle<T>) -> Joined<T> {
     let deadline = Instant::now() + GOODBYE;
     while !thread.is_finished() {
         if Instant::now() >= deadline {
-            tracing::warn!("a commit hangs and is left behind");
-            return None;
+            return Joined::Hangs;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    thread.join().ok()
+    thread.join().map_or(Joined::Panicked, Joined::Returned)
 }
 
 /// Drops the consumer on a thread of its own: dropping polls and may wait without end.
 fn drop_consumer(consumer: Arc<RelayConsumer>) {
     let closing = std::thread::Builder::new().name("close".to_owned()).spawn(move || drop(consumer));
-    match closing {
-        Ok(closing) => {
-            join(closing);
+    match closing.map(join) {
+        Ok(Joined::Returned(())) => {}
+        Ok(Joined::Panicked | Joined::Hangs) => {
+            tracing::warn!("the consumer does not close and is left behind")
         }
         Err(error) => tracing::warn!(%error, "cannot start the closing thread"),
     }

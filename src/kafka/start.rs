@@ -3,11 +3,13 @@
 //! Every position is resolved to a number before it is used, so that it can be committed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -18,10 +20,6 @@ use crate::event::TopicPartition;
 /// Begins the metadata of every commit of this program. Behind it stands how many partitions the
 /// topic had at the group's first commit; see [`decide`].
 const METADATA_PREFIX: &str = "datahub-relay partitions=";
-
-/// How long failing look-ups are tried again. Below the default `max.poll.interval.ms` (300 s), since
-/// the polling thread does not poll meanwhile.
-const LOOK_UPS_AT_MOST: Duration = Duration::from_secs(240);
 
 /// The time-out of one look-up.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,15 +83,16 @@ fn decide(partition: i32, committed: Option<i64>, first_partition_count: Option<
 /// Looks up where each of `partitions` begins. Runs on the polling thread, between two polls.
 ///
 /// # Errors
-/// [`StartError::LookUp`] if Kafka refuses, or gives no usable answer for [`LOOK_UPS_AT_MOST`]: a failed
-/// look-up is never read as "no offset", which would skip or repeat a whole topic.
+/// [`StartError::LookUp`] if Kafka refuses, or gives no usable answer for `at_most`, which must stay below
+/// `max.poll.interval.ms`: a failed look-up is never read as "no offset", which would skip or repeat a
+/// whole topic.
 pub(super) fn look_up(
     consumer: &RelayConsumer,
     partitions: &[TopicPartition],
-    policy: StartPosition,
+    (policy, at_most): (StartPosition, Duration),
     stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<Start>, StartError> {
-    let look_ups = LookUps { consumer, stopped, deadline: Instant::now() + LOOK_UPS_AT_MOST };
+    let look_ups = LookUps { consumer, stopped, deadline: Instant::now() + at_most };
     let committed = look_ups.committed(partitions)?;
     let mut counts: HashMap<Arc<str>, (Option<i32>, i32)> = HashMap::new();
     for source in partitions {
@@ -156,8 +155,7 @@ impl LookUps<'_> {
                         Offset::Offset(offset) => Some(offset),
                         _ => None,
                     };
-                    let count = element.metadata().strip_prefix(METADATA_PREFIX);
-                    (source, Committed { offset, first_partition_count: count.and_then(|n| n.parse().ok()) })
+                    (source, Committed { offset, first_partition_count: first_partition_count(element) })
                 })
                 .collect())
         })
@@ -250,6 +248,13 @@ impl LookUps<'_> {
             wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+/// What a commit's metadata says, if it is ours. rdkafka panics on metadata that is not UTF-8, which
+/// another program may have committed in this group.
+fn first_partition_count(element: &TopicPartitionListElem<'_>) -> Option<i32> {
+    let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()?;
+    metadata.strip_prefix(METADATA_PREFIX)?.parse().ok()
 }
 
 /// A look-up that fails says `Ok` as a whole and carries its errors per element, with an offset that

@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -30,11 +31,19 @@ struct Letters;
 
 impl Screen for Letters {
     fn screen(&mut self, _route: Route, value: &[u8]) -> Screening {
-        if value.first() == Some(&b'd') { Screening::Drop(DropReason::Scan) } else { Screening::Hand(None) }
+        match value.first() {
+            Some(b'd') => Screening::Drop(DropReason::Scan),
+            _ => Screening::Hand(None),
+        }
+    }
+
+    fn take_counts(&mut self) -> ScreenCounts {
+        ScreenCounts::default()
     }
 }
 
-/// Remembers what it processed; holds events whose value begins with `h` until it is released.
+/// Remembers what it processed; holds events whose value begins with `h` until it is released
+/// or their partition is given up, and those with `i` until it is released.
 #[derive(Default)]
 struct Recorder {
     seen: Mutex<Vec<(i32, i64)>>,
@@ -51,6 +60,10 @@ impl Processor for Recorder {
                 () = self.released.cancelled() => {}
                 () = delivery.epoch.draining().cancelled() => return Processed::Interrupted,
             }
+        }
+        if value.first() == Some(&b'i') {
+            // Ignores that its partition is being given up, as an action may.
+            self.released.cancelled().await;
         }
         if value.first() == Some(&b'f') {
             let failed = Outcome::Failed(position.clone(), Stage::Action, "told to fail".to_owned());
@@ -84,6 +97,8 @@ impl Reports for Counts {
     fn dropped(&self, _reason: DropReason, records: u64) {
         self.dropped.fetch_add(records, AtomicOrdering::Relaxed);
     }
+    fn screened(&self, _counts: ScreenCounts) {}
+    fn stalled(&self, _why: Option<String>) {}
     fn in_flight(&self, _events: usize, _bytes: usize) {}
     fn rebalanced(&self, _kind: RebalanceKind, _partitions: usize) {}
     fn forgotten(&self, _source: &TopicPartition) {}
@@ -309,4 +324,77 @@ fn with_a_commit_per_event_every_event_is_committed_before_the_next() {
     wait_until("the first two are committed", || broker.committed("each").get(&0) == Some(&2));
     assert!(running.counts.commits.load(AtomicOrdering::Relaxed) >= 3, "the start and one per event");
     running.stop();
+}
+
+#[test]
+fn an_action_that_does_not_end_delays_a_stop_by_one_drain_and_not_by_several() {
+    let broker = Broker::new();
+    broker.produce(0, ["i"]);
+    let drain = Duration::from_secs(3);
+    let running = start(&broker, "ignores", DeliverySettings { drain_timeout: drain, ..delivery() });
+    wait_until("the start is committed", || broker.committed("ignores").get(&0) == Some(&0));
+    let began = Instant::now();
+    assert!(running.stop().is_empty());
+    assert!(began.elapsed() < drain * 2 + Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_partition_that_holds_all_bytes_does_not_starve_the_others() {
+    let broker = Broker::new();
+    let held = "h".repeat(2000);
+    broker.produce(0, [held.as_str()]);
+    let running = start(&broker, "bytes", DeliverySettings { max_in_flight_bytes: 1000, ..delivery() });
+    wait_until("partition 0 is full", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
+    broker.produce(1, ["e"; 20]);
+    wait_until("partition 1 is processed", || running.seen().len() == 20);
+    running.recorder.released.cancel();
+    wait_until("partition 0 is processed", || running.seen().len() == 21);
+    running.stop();
+}
+
+#[test]
+fn with_commits_at_an_interval_a_full_partition_does_not_wait_for_the_interval() {
+    let broker = Broker::new();
+    broker.produce(0, ["h"].into_iter().chain(["e"; 200]));
+    let commit = CommitMode::Interval(Duration::from_secs(3600));
+    let running = start(&broker, "interval", DeliverySettings { commit, max_uncommitted: 20, ..delivery() });
+    wait_until("the partition pauses", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
+    running.recorder.released.cancel();
+    wait_until("everything is processed", || running.seen().len() == 201);
+    running.stop();
+    assert_eq!(broker.committed("interval").get(&0), Some(&201), "the stop commits the rest");
+}
+
+#[test]
+fn a_position_that_is_reported_and_is_in_range_is_read_on_from() {
+    let broker = Broker::new();
+    broker.produce(0, ["e"; 3]);
+    let running = start(&broker, "in-range", delivery());
+    wait_until("three are processed", || running.seen().len() == 3);
+    let out_of_range = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[out_of_range]);
+    broker.produce(0, ["e"; 3]);
+    broker.produce(1, ["e"; 3]);
+    wait_until("all nine are processed", || running.seen().len() == 9);
+    let seen = running.stop();
+    assert_eq!(seen.len(), 9, "none comes twice: {seen:?}");
+}
+
+#[test]
+fn a_pause_does_not_outlive_its_assignment() {
+    let broker = Broker::new();
+    broker.produce(0, ["h"].into_iter().chain(["e"; 50]));
+    let running = start(&broker, "rebalance", DeliverySettings { max_uncommitted: 10, ..delivery() });
+    wait_until("the partition pauses", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
+    // The fetch error makes the paused partition be assigned again, once its events are finished.
+    let out_of_range = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[out_of_range; 3]);
+    // A record elsewhere, so that there is a fetch to fail.
+    broker.produce(1, ["e"; 3]);
+    running.recorder.released.cancel();
+    wait_until("everything is processed", || running.seen().len() >= 54);
+    let mut seen = running.stop();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 54);
 }

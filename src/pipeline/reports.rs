@@ -8,8 +8,8 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::{RebalanceKind, Reports};
-use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
+use crate::kafka::{RebalanceKind, Reports, ScreenCounts};
+use crate::telemetry::{Condition, EarlyFilter, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
 
 /// Passes on what the polling thread and the committer of one pipeline tell.
 pub(super) struct PipelineReports {
@@ -40,6 +40,26 @@ impl Reports for PipelineReports {
     fn dropped(&self, reason: DropReason, records: u64) {
         self.metrics.dropped(reason, records);
         self.tally.dropped(records);
+    }
+
+    fn screened(&self, counts: ScreenCounts) {
+        let ScreenCounts { passed, rejected, entirely_rejected } = counts;
+        for (decision, records) in [
+            (EarlyFilter::Passed, passed),
+            (EarlyFilter::Rejected, rejected),
+            (EarlyFilter::EntirelyRejected, entirely_rejected),
+        ] {
+            if records > 0 {
+                self.metrics.early_filter(decision, records);
+            }
+        }
+    }
+
+    fn stalled(&self, why: Option<String>) {
+        match why {
+            Some(why) => self.health.is_stuck(why),
+            None => self.health.moves_again(),
+        }
     }
 
     fn in_flight(&self, events: usize, bytes: usize) {

@@ -1,0 +1,65 @@
+//! Notices a partition that has something to read and does not move although nothing holds it.
+//!
+//! It only tells: nothing is rebuilt inside the process. `/livez` fails, and whoever runs the process
+//! restarts it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::statistics::Statistics;
+
+use super::slots::Slot;
+
+/// How long a partition may stand still.
+const STALL: Duration = Duration::from_secs(30);
+
+/// What was seen of the partitions at the last looks, one for each statistics of librdkafka.
+#[derive(Debug, Default)]
+pub(super) struct Watchdog {
+    /// By epoch: the position, and since when it stands there with something to read and nothing in
+    /// the way.
+    standing: HashMap<u64, (i64, Instant)>,
+    barking: bool,
+}
+
+impl Watchdog {
+    /// Looks at all partitions. `Some` if what is to be said has changed: why the pipeline stands, or
+    /// that it moves again.
+    pub(super) fn look<'a>(
+        &mut self,
+        slots: impl Iterator<Item = &'a Slot>,
+        statistics: &Statistics,
+        connected: bool,
+    ) -> Option<Option<String>> {
+        let before = std::mem::take(&mut self.standing);
+        let mut stalled = None;
+        for slot in slots {
+            let source = slot.source();
+            let topic = statistics.topics.get(&*source.topic);
+            let figures = topic.and_then(|topic| topic.partitions.get(&source.partition));
+            let more = figures.is_some_and(|figures| slot.next < figures.ls_offset);
+            let free = !slot.paused && slot.move_to.is_none() && slot.epoch.unfinished() == 0;
+            if !(connected && more && free) {
+                continue;
+            }
+            let number = slot.epoch.number();
+            let since = match before.get(&number) {
+                Some((next, since)) if *next == slot.next => *since,
+                _ => Instant::now(),
+            };
+            self.standing.insert(number, (slot.next, since));
+            if since.elapsed() >= STALL && stalled.is_none() {
+                stalled = Some(format!(
+                    "{source} stands at offset {} for {} s although there is more to read and nothing holds it",
+                    slot.next,
+                    since.elapsed().as_secs()
+                ));
+            }
+        }
+        if stalled.is_none() && !self.barking {
+            return None;
+        }
+        self.barking = stalled.is_some();
+        Some(stalled)
+    }
+}
