@@ -60,7 +60,8 @@ java_is_new_enough() {
 java_package() {
     local package
     for package in openjdk-21-jre-headless openjdk-17-jre-headless openjdk-25-jre-headless; do
-        if apt-cache show "$package" >/dev/null 2>&1; then
+        # It succeeds, and prints nothing, for a name that other packages merely mention.
+        if [ -n "$(apt-cache show "$package" 2>/dev/null)" ]; then
             echo "$package"
             return
         fi

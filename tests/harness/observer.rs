@@ -67,12 +67,11 @@ struct Observed {
 }
 
 impl Observer {
-    /// Watches the group of `scene`'s recipe on topics that are read from their beginning and whose
-    /// every record reaches the action or the dead letters.
+    /// Watches the group of `scene`'s recipe, of one member or two, on topics that are read from their
+    /// beginning and whose every record reaches the action or the dead letters.
     pub(crate) fn watch(scene: &Scene<'_>, topics: &[(&str, i32)]) -> Self {
         let committed = CommittedOffsets::of(scene.broker, scene.group(), topics);
-        let mut watch =
-            Watch { actions: scene.action_log(), dead_letters: scene.dead_letters(), ..Watch::new() };
+        let mut watch = Watch::new(vec![scene.action_log(), scene.second_action_log()], scene.dead_letters());
         let ending = Arc::new(AtomicBool::new(false));
         let told_to_end = Arc::clone(&ending);
         let thread = std::thread::spawn(move || {
@@ -105,9 +104,10 @@ impl Observer {
 
 /// What has been seen so far.
 struct Watch {
-    actions: ActionLog,
+    actions: Vec<ActionLog>,
     dead_letters: DeadLetterLog,
-    counted: (usize, usize),
+    /// How many lines of each log are in `finished` already, the dead letters' last.
+    counted: Vec<usize>,
     finished: BTreeMap<(String, i32), Contiguous>,
     last: BTreeMap<(String, i32), i64>,
     looks: usize,
@@ -134,11 +134,11 @@ impl Contiguous {
 }
 
 impl Watch {
-    fn new() -> Self {
+    fn new(actions: Vec<ActionLog>, dead_letters: DeadLetterLog) -> Self {
         Self {
-            actions: ActionLog::at(""),
-            dead_letters: DeadLetterLog::at(""),
-            counted: (0, 0),
+            counted: vec![0; actions.len() + 1],
+            actions,
+            dead_letters,
             finished: BTreeMap::new(),
             last: BTreeMap::new(),
             looks: 0,
@@ -164,13 +164,16 @@ impl Watch {
     }
 
     fn count_finished(&mut self) {
-        let actions = self.actions.read();
-        let mut places: Vec<Place> =
-            actions[self.counted.0..].iter().map(|line| line.place().clone()).collect();
-        self.counted.0 = actions.len();
+        let mut places: Vec<Place> = Vec::new();
+        let (of_letters, of_actions) = self.counted.split_last_mut().expect("one count more than logs");
+        for (log, counted) in self.actions.iter_mut().zip(of_actions) {
+            let lines = log.read();
+            places.extend(lines[*counted..].iter().map(|line| line.place().clone()));
+            *counted = lines.len();
+        }
         let letters = self.dead_letters.read();
-        places.extend(letters[self.counted.1..].iter().map(|letter| letter.record.place.clone()));
-        self.counted.1 = letters.len();
+        places.extend(letters[*of_letters..].iter().map(|letter| letter.record.place.clone()));
+        *of_letters = letters.len();
         for place in places {
             self.finished.entry((place.topic, place.partition)).or_default().finish(place.offset);
         }
@@ -179,14 +182,14 @@ impl Watch {
 
 #[test]
 fn a_commit_ahead_of_what_is_finished_is_seen() {
-    let mut watch = Watch::new();
+    let mut watch = Watch::new(Vec::new(), DeadLetterLog::at(""));
     watch.look(BTreeMap::from([(("topic".to_owned(), 0), 1)]));
     assert_eq!(watch.violations.len(), 1, "{:?}", watch.violations);
 }
 
 #[test]
 fn a_commit_that_goes_back_is_seen() {
-    let mut watch = Watch::new();
+    let mut watch = Watch::new(Vec::new(), DeadLetterLog::at(""));
     let partition = ("topic".to_owned(), 0);
     watch.finished.entry(partition.clone()).or_default().below = 10;
     watch.look(BTreeMap::from([(partition.clone(), 7)]));
