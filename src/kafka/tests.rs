@@ -87,6 +87,8 @@ struct Counts {
     pauses: AtomicU64,
     commits: AtomicU64,
     dropped: AtomicU64,
+    assigned: AtomicU64,
+    revocations: AtomicU64,
 }
 
 impl Reports for Counts {
@@ -100,7 +102,12 @@ impl Reports for Counts {
     fn screened(&self, _counts: ScreenCounts) {}
     fn stalled(&self, _why: Option<String>) {}
     fn in_flight(&self, _events: usize, _bytes: usize) {}
-    fn rebalanced(&self, _kind: RebalanceKind, _partitions: usize) {}
+    fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {
+        self.assigned.store(partitions as u64, AtomicOrdering::Relaxed);
+        if kind == RebalanceKind::Revoked {
+            self.revocations.fetch_add(1, AtomicOrdering::Relaxed);
+        }
+    }
     fn forgotten(&self, _source: &TopicPartition) {}
     fn paused(&self, _partitions: usize, new: u64) {
         self.pauses.fetch_add(new, AtomicOrdering::Relaxed);
@@ -171,22 +178,31 @@ fn delivery() -> DeliverySettings {
     }
 }
 
+/// Joins within milliseconds, where the classic protocol takes seconds on this broker.
+const BROKERS_OWN_PROTOCOL: &[(&str, &str)] = &[("group.protocol", "consumer")];
+
+/// Every rebalance takes all partitions away from everybody.
+const EAGER: &[(&str, &str)] = &[("partition.assignment.strategy", "range"), ("session.timeout.ms", "6000")];
+
 fn start(broker: &Broker, group: &str, delivery: DeliverySettings) -> Running {
+    start_with(broker, group, delivery, BROKERS_OWN_PROTOCOL)
+}
+
+fn start_with(broker: &Broker, group: &str, delivery: DeliverySettings, more: &[(&str, &str)]) -> Running {
     let runtime =
         Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
     let recorder = Arc::new(Recorder::default());
     let counts = Arc::new(Counts::default());
     let stop = CancellationToken::new();
     let budget = Arc::new(Budget::new(delivery.max_in_flight_bytes));
-    let properties = [
-        ("bootstrap.servers".to_owned(), broker.cluster.bootstrap_servers()),
-        ("group.protocol".to_owned(), "consumer".to_owned()),
-    ];
+    let bootstrap = broker.cluster.bootstrap_servers();
+    let first = [("bootstrap.servers", bootstrap.as_str())];
+    let properties = first.iter().chain(more);
     let parts = ConsumerParts {
         pipeline: group.to_owned(),
         settings: ConsumerSettings {
             group_id: group.to_owned(),
-            properties: properties.into(),
+            properties: properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             topics: vec![(TOPIC.to_owned(), Route::PlatformEvent)],
             start: StartPosition::Earliest,
             request_timeout: Duration::from_secs(10),
@@ -384,17 +400,18 @@ fn a_position_that_is_reported_and_is_in_range_is_read_on_from() {
 fn a_pause_does_not_outlive_its_assignment() {
     let broker = Broker::new();
     broker.produce(0, ["h"].into_iter().chain(["e"; 50]));
-    let running = start(&broker, "rebalance", DeliverySettings { max_uncommitted: 10, ..delivery() });
-    wait_until("the partition pauses", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
-    // The fetch error makes the paused partition be assigned again, once its events are finished.
-    let out_of_range = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
-    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[out_of_range; 3]);
-    // A record elsewhere, so that there is a fetch to fail.
-    broker.produce(1, ["e"; 3]);
-    running.recorder.released.cancel();
-    wait_until("everything is processed", || running.seen().len() >= 54);
-    let mut seen = running.stop();
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen.len(), 54);
+    let settings = DeliverySettings { max_uncommitted: 10, ..delivery() };
+    let first = start_with(&broker, "pause", settings.clone(), EAGER);
+    wait_until("the partition pauses", || first.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
+    // Whoever gets partition 0 now, the first member gets it back when the second one leaves.
+    let second = start_with(&broker, "pause", settings, EAGER);
+    wait_until("the first gives its partitions up", || {
+        first.counts.revocations.load(AtomicOrdering::Relaxed) > 0
+    });
+    wait_until("the second has some", || second.counts.assigned.load(AtomicOrdering::Relaxed) > 0);
+    second.stop();
+    wait_until("the first has all", || first.counts.assigned.load(AtomicOrdering::Relaxed) == 3);
+    first.recorder.released.cancel();
+    wait_until("everything is processed", || first.seen().len() == 51);
+    first.stop();
 }
