@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
@@ -31,6 +32,8 @@ pub(super) struct Parts {
     pub(super) filters: Arc<Filters>,
     pub(super) action: Arc<dyn Action>,
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
+    /// As many as actions may run at once, where the number of lanes does not say it.
+    pub(super) permits: Option<Semaphore>,
     pub(super) retry: RetryPolicy,
     pub(super) failure_mode: FailureMode,
     pub(super) metrics: Arc<PipelineMetrics>,
@@ -181,9 +184,13 @@ impl Stages {
         let mut attempts = 0;
         let mut first_at = None;
         loop {
+            // Held while the action runs and no longer: an event that waits for its next attempt, or
+            // for anything else, must not keep other partitions' events from theirs.
+            let permit = self.permit(delivery).await?;
             let began = Instant::now();
             // In a block of its own: an action may also panic before it has made its future.
             let result = AssertUnwindSafe(async { action.act(envelope).await }).catch_unwind().await;
+            drop(permit);
             metrics.action_took(began.elapsed());
             attempts += 1;
             let error = match result {
@@ -219,6 +226,16 @@ impl Stages {
             let position = &delivery.record.position;
             tracing::debug!(pipeline = %self.parts.pipeline, %position, attempts, "the action failed, trying again: {error}");
             wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
+        }
+    }
+
+    /// Waits until the action may run.
+    async fn permit(&self, delivery: &Delivery) -> Result<Option<SemaphorePermit<'_>>, Interrupted> {
+        let Some(permits) = &self.parts.permits else { return Ok(None) };
+        tokio::select! {
+            biased;
+            permit = permits.acquire() => Ok(permit.ok()),
+            () = delivery.epoch.draining().cancelled() => Err(Interrupted),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wiremock::matchers::path;
@@ -21,6 +22,9 @@ use crate::delivery::{
 use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
 use crate::filter::Filters;
 use crate::telemetry::{HealthBoard, Metrics};
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Does what the test says for the partition that an event came from.
 struct Scripted(fn(i32) -> Result<(), ActionError>);
@@ -71,6 +75,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>)
         filters: Arc::new(Filters::default()),
         action: Arc::new(action),
         dead_letters: letters,
+        permits: None,
         retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
         failure_mode: FailureMode::Continue,
         metrics: Metrics::new().pipeline("p"),
@@ -119,4 +124,73 @@ async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
     let processed = stages.process(&delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
     assert_eq!(letters.0.lock().unwrap().len(), 1);
+}
+
+/// Fails for partition 0, holds partition 1 until it is let go, and succeeds for all others.
+#[derive(Default)]
+struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+#[async_trait]
+impl Action for Gate {
+    async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
+        let partition = event.position.source.partition;
+        if partition < 2 {
+            self.reached.notify_one();
+        }
+        match partition {
+            0 => Err(ActionError::Retryable { message: "busy".into(), retry_after: None }),
+            1 => {
+                self.open.notified().await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Stages that let one action run at a time, and the gate that it is.
+fn one_at_a_time(registry: Arc<SchemaRegistry>) -> (Arc<Stages>, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let parts = parts(registry, Scripted(|_| Ok(())), Arc::default());
+    let action = Arc::clone(&gate);
+    (stages(Parts { permits: Some(Semaphore::new(1)), action, ..parts }), gate)
+}
+
+fn spawn(stages: &Arc<Stages>, delivery: Delivery) -> tokio::task::JoinHandle<Processed> {
+    let stages = Arc::clone(stages);
+    tokio::spawn(async move { stages.process(&delivery).await })
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_next_attempt_does_not_keep_another_partition_from_acting() {
+    let (_server, registry) = registry().await;
+    let (stages, gate) = one_at_a_time(registry);
+    let waiting = delivery(0);
+    let epoch = Arc::clone(&waiting.epoch);
+    let waiting = spawn(&stages, waiting);
+    gate.reached.notified().await;
+    let processed = tokio::time::timeout(PATIENCE, stages.process(&delivery(2))).await.unwrap();
+    assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
+    assert!(!waiting.is_finished(), "an hour has not passed");
+    epoch.drain();
+    assert!(matches!(waiting.await.unwrap(), Processed::Interrupted));
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_turn_is_put_down_when_its_partition_is_given_up() {
+    let (_server, registry) = registry().await;
+    let (stages, gate) = one_at_a_time(registry);
+    let acting = spawn(&stages, delivery(1));
+    gate.reached.notified().await;
+    let waiting = delivery(2);
+    let epoch = Arc::clone(&waiting.epoch);
+    let waiting = spawn(&stages, waiting);
+    epoch.drain();
+    let processed = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert!(matches!(processed, Processed::Interrupted), "{processed:?}");
+    gate.open.notify_one();
+    assert!(matches!(acting.await.unwrap(), Processed::Ended(Outcome::Acted(_))));
 }
