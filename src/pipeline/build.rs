@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::reports::PipelineReports;
 use super::stages::Parts;
@@ -10,7 +11,7 @@ use super::tally::Tally;
 use crate::action::{self, Action, ActionBuildError, ActionContext};
 use crate::avro::{Decoder, RegistrySetupError, SchemaRegistry};
 use crate::dead_letter::{FileStore, StoreError};
-use crate::delivery::{DeliverySettings, RetryPolicy};
+use crate::delivery::{DeliverySettings, Ordering, RetryPolicy};
 use crate::kafka::ConsumerSettings;
 use crate::recipe::Recipe;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth};
@@ -114,6 +115,7 @@ impl Pipeline {
             filters: Arc::new(filters),
             action,
             dead_letters: Arc::new(dead_letters),
+            permits: permits(&delivery),
             retry: RetryPolicy::new(&delivery.retry),
             failure_mode: delivery.failure_mode,
             metrics,
@@ -131,5 +133,14 @@ impl Pipeline {
             tally,
             runtime: surroundings.runtime.clone(),
         })
+    }
+}
+
+/// With `partition` ordering there are as many lanes as partitions, and `concurrency` caps the actions
+/// that they run; with the other orderings it is the number of lanes.
+fn permits(delivery: &DeliverySettings) -> Option<Semaphore> {
+    match delivery.ordering {
+        Ordering::Partition => delivery.concurrency.map(Semaphore::new),
+        Ordering::Key | Ordering::Unordered => None,
     }
 }

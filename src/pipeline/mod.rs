@@ -9,6 +9,8 @@ mod run;
 mod screen;
 mod stages;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use build::{BuildError, Pipeline, Surroundings};
 pub use run::{Ended, PipelineError};

@@ -13,7 +13,7 @@ use super::stages::Stages;
 use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
 use crate::delivery::{Budget, Lanes, Ordering};
-use crate::kafka::{ConsumerError, ConsumerParts, consume};
+use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
 use crate::telemetry::{Condition, PipelineHealth, PipelineState};
 
 /// How long a pipeline tries to reach the registry before it gives up. Once it runs, outages are
@@ -122,7 +122,7 @@ impl Pipeline {
         let failure = Arc::new(OnceLock::new());
         let stages = {
             let (parts, stop, failure) = (Arc::clone(&self.parts), stop.clone(), Arc::clone(&failure));
-            move |bell| Stages::new(parts, bell, stop, failure)
+            move |bell: CommitBell| Stages::new(parts, move || bell.ring(), stop, failure)
         };
         let (runtime, delivery) = (self.runtime.clone(), self.delivery.clone());
         let (ended, result) = oneshot::channel();

@@ -1,9 +1,13 @@
 //! The way of one event through a lane: decode, filter, act, and what follows where one of these fails.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
@@ -13,7 +17,6 @@ use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
 use crate::delivery::{Delivery, FailureMode, Processed, Processor, RetryPolicy};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
-use crate::kafka::CommitBell;
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
 
 /// The wait between two attempts to store a dead letter.
@@ -29,6 +32,8 @@ pub(super) struct Parts {
     pub(super) filters: Arc<Filters>,
     pub(super) action: Arc<dyn Action>,
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
+    /// As many as actions may run at once, where the number of lanes does not say it.
+    pub(super) permits: Option<Semaphore>,
     pub(super) retry: RetryPolicy,
     pub(super) failure_mode: FailureMode,
     pub(super) metrics: Arc<PipelineMetrics>,
@@ -39,7 +44,8 @@ pub(super) struct Parts {
 /// Takes events through the stages of one pipeline; shared by all its lanes.
 pub(super) struct Stages {
     parts: Arc<Parts>,
-    commits: CommitBell,
+    /// Tells the committer that something was finished.
+    ring: Box<dyn Fn() + Send + Sync>,
     stop: CancellationToken,
     /// The first event that failed for good.
     failure: Arc<OnceLock<String>>,
@@ -52,24 +58,27 @@ struct Interrupted;
 
 impl Processor for Stages {
     async fn process(&self, delivery: &Delivery) -> Processed {
-        let ended = match self.outcome(delivery).await {
-            Ok(outcome) => outcome,
-            Err(Interrupted) => return Processed::Interrupted,
+        // A panic would take the lane along, and its events would be worked on for ever. The stages
+        // catch their own; what gets here has no dead letter, so the event must not be committed.
+        let ended = match AssertUnwindSafe(self.outcome(delivery)).catch_unwind().await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Interrupted)) => return Processed::Interrupted,
+            Err(panic) => {
+                let message = format!("panicked: {}", text_of(&*panic));
+                Outcome::Failed(delivery.record.position.clone(), Stage::Action, message)
+            }
         };
         self.parts.tally.ended(&ended);
         Processed::Ended(ended)
     }
 
     fn finished(&self) {
-        self.commits.ring();
+        (self.ring)();
     }
 
     fn failed(&self, outcome: Outcome) {
         if let Outcome::Failed(position, stage, message) = outcome {
-            let text = format!(
-                "the event at {position} failed at the stage `{}`: {message} (failure_mode: THROW)",
-                stage.as_str()
-            );
+            let text = format!("the event at {position} failed at the stage `{}`: {message}", stage.as_str());
             tracing::error!(pipeline = %self.parts.pipeline, "stopping: {text}");
             // The first one counts; others may fail while the pipeline drains.
             let _ = self.failure.set(text);
@@ -79,15 +88,15 @@ impl Processor for Stages {
 }
 
 impl Stages {
-    /// The stages of a pipeline. When an event fails for good, `stop` is cancelled and `failure` says
-    /// why.
+    /// The stages of a pipeline. `ring` is called for every finished event. When an event fails for
+    /// good, `stop` is cancelled and `failure` says why.
     pub(super) fn new(
         parts: Arc<Parts>,
-        commits: CommitBell,
+        ring: impl Fn() + Send + Sync + 'static,
         stop: CancellationToken,
         failure: Arc<OnceLock<String>>,
     ) -> Self {
-        Self { parts, commits, stop, failure, registry_out: AtomicBool::new(false) }
+        Self { parts, ring: Box::new(ring), stop, failure, registry_out: AtomicBool::new(false) }
     }
 
     async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
@@ -106,8 +115,13 @@ impl Stages {
             }
             Err(failure) => return self.give_up(delivery, None, failure).await,
         };
-        if !filters.matches(&envelope) {
-            return dropped(DropReason::Filter);
+        match catch_unwind(AssertUnwindSafe(|| filters.matches(&envelope))) {
+            Ok(true) => {}
+            Ok(false) => return dropped(DropReason::Filter),
+            Err(panic) => {
+                let failure = self.panicked(delivery, Stage::Action, &*panic);
+                return self.give_up(delivery, Some(&envelope), failure).await;
+            }
         }
         match self.act(delivery, &envelope).await? {
             Ok(()) => {
@@ -125,17 +139,19 @@ impl Stages {
     async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
         let Parts { decoder, metrics, health, .. } = &*self.parts;
         loop {
+            let decoding = AssertUnwindSafe(decoder.decode(delivery.route, &delivery.record));
             let decoded = tokio::select! {
                 biased;
-                decoded = decoder.decode(delivery.route, &delivery.record) => decoded,
+                decoded = decoding.catch_unwind() => decoded,
                 () = delivery.epoch.draining().cancelled() => return Err(Interrupted),
             };
             let error = match decoded {
-                Ok(decoded) => {
+                Ok(Ok(decoded)) => {
                     self.registry_answers();
                     return Ok(Ok(decoded));
                 }
-                Err(error) => error,
+                Ok(Err(error)) => error,
+                Err(panic) => return Ok(Err(self.panicked(delivery, Stage::Avro, &*panic))),
             };
             let Some(stage) = error.stage() else {
                 metrics.registry_lookup(RegistryLookup::Failed);
@@ -168,11 +184,25 @@ impl Stages {
         let mut attempts = 0;
         let mut first_at = None;
         loop {
+            // Held while the action runs and no longer: an event that waits for its next attempt, or
+            // for anything else, must not keep other partitions' events from theirs.
+            let permit = self.permit(delivery).await?;
             let began = Instant::now();
-            let result = action.act(envelope).await;
+            // In a block of its own: an action may also panic before it has made its future.
+            let result = AssertUnwindSafe(async { action.act(envelope).await }).catch_unwind().await;
+            drop(permit);
             metrics.action_took(began.elapsed());
             attempts += 1;
-            let Err(error) = result else { return Ok(Ok(())) };
+            let error = match result {
+                Ok(Ok(())) => return Ok(Ok(())),
+                Ok(Err(error)) => error,
+                Err(panic) => {
+                    metrics.failed_attempt();
+                    let failure = self.panicked(delivery, Stage::Action, &*panic);
+                    let first_at = first_at.unwrap_or(failure.first_at);
+                    return Ok(Err(Failure { attempts, first_at, ..failure }));
+                }
+            };
             metrics.failed_attempt();
             let now = SystemTime::now();
             let first_at = *first_at.get_or_insert(now);
@@ -197,6 +227,26 @@ impl Stages {
             tracing::debug!(pipeline = %self.parts.pipeline, %position, attempts, "the action failed, trying again: {error}");
             wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
         }
+    }
+
+    /// Waits until the action may run.
+    async fn permit(&self, delivery: &Delivery) -> Result<Option<SemaphorePermit<'_>>, Interrupted> {
+        let Some(permits) = &self.parts.permits else { return Ok(None) };
+        tokio::select! {
+            biased;
+            permit = permits.acquire() => Ok(permit.ok()),
+            () = delivery.epoch.draining().cancelled() => Err(Interrupted),
+        }
+    }
+
+    /// What a panic makes of an event: a defect in the code of that stage, which another attempt would
+    /// only meet again.
+    fn panicked(&self, delivery: &Delivery, stage: Stage, panic: &(dyn Any + Send)) -> Failure {
+        let message = format!("panicked: {}", text_of(panic));
+        let position = &delivery.record.position;
+        tracing::error!(pipeline = %self.parts.pipeline, %position, stage = stage.as_str(), "{message}");
+        let now = SystemTime::now();
+        Failure { stage, class: "panic", message, attempts: 1, first_at: now, last_at: now }
     }
 
     /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
@@ -231,7 +281,9 @@ impl Stages {
         );
         Ok(match failure_mode {
             FailureMode::Continue => Outcome::DeadLettered(position, stage),
-            FailureMode::Throw => Outcome::Failed(position, stage, failure.message),
+            FailureMode::Throw => {
+                Outcome::Failed(position, stage, format!("{} (failure_mode: THROW)", failure.message))
+            }
         })
     }
 }
@@ -255,6 +307,12 @@ fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
         first_at: now,
         last_at: now,
     }
+}
+
+/// What a panic said.
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")
 }
 
 /// How long ago the record was produced, by its timestamp and this machine's clock.

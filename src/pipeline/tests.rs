@@ -1,0 +1,196 @@
+//! The stages with an action, a registry and a dead-letter store made for the test.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::stages::{Parts, Stages};
+use super::tally::Tally;
+use crate::action::{Action, ActionError};
+use crate::avro::{Decoder, RegistryAuth, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
+use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
+use crate::delivery::{
+    Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
+};
+use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
+use crate::filter::Filters;
+use crate::telemetry::{HealthBoard, Metrics};
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Does what the test says for the partition that an event came from.
+struct Scripted(fn(i32) -> Result<(), ActionError>);
+
+#[async_trait]
+impl Action for Scripted {
+    async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
+        (self.0)(event.position.source.partition)
+    }
+}
+
+/// Keeps `(stage, class, message, whether the event is with it)` of each letter.
+#[derive(Default)]
+struct Letters(Mutex<Vec<(Stage, &'static str, String, bool)>>);
+
+#[async_trait]
+impl DeadLetterStore for Letters {
+    async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+        let failure = letter.failure;
+        let kept = (failure.stage, failure.class, failure.message.clone(), letter.envelope.is_some());
+        self.0.lock().unwrap().push(kept);
+        Ok(())
+    }
+}
+
+/// A registry that knows change logs as id 1.
+async fn registry() -> (MockServer, Arc<SchemaRegistry>) {
+    let server = MockServer::start().await;
+    let answer =
+        ResponseTemplate::new(200).set_body_json(json!({"schema": schemas::METADATA_CHANGE_LOG_JSON}));
+    Mock::given(path("/schemas/ids/1")).respond_with(answer).mount(&server).await;
+    let settings = RegistrySettings {
+        urls: vec![Url::parse(&server.uri()).unwrap()],
+        auth: RegistryAuth::None,
+        ca_file: None,
+        certificate_file: None,
+        key_file: None,
+        timeout: RegistrySettings::DEFAULT_TIMEOUT,
+    };
+    let registry = SchemaRegistry::new(&settings).unwrap();
+    (server, Arc::new(registry))
+}
+
+fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>) -> Parts {
+    Parts {
+        pipeline: "p".into(),
+        decoder: Decoder::new(registry),
+        filters: Arc::new(Filters::default()),
+        action: Arc::new(action),
+        dead_letters: letters,
+        permits: None,
+        retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
+        failure_mode: FailureMode::Continue,
+        metrics: Metrics::new().pipeline("p"),
+        health: HealthBoard::new(Duration::from_secs(60)).pipeline("p"),
+        tally: Arc::new(Tally::new()),
+    }
+}
+
+fn stages(parts: Parts) -> Arc<Stages> {
+    Arc::new(Stages::new(Arc::new(parts), || {}, CancellationToken::new(), Arc::new(OnceLock::new())))
+}
+
+fn delivery(partition: i32) -> Delivery {
+    let source = TopicPartition { topic: "MetadataChangeLog_Versioned_v1".into(), partition };
+    let event = json!({"entityType": "dataset", "changeType": "UPSERT"});
+    let value = encode_json(SchemaId(1), schemas::metadata_change_log(), &event).unwrap();
+    let position = Position { source: source.clone(), offset: 0 };
+    Delivery {
+        epoch: Arc::new(PartitionEpoch::new(source, 0, Some(0))),
+        record: Record { position, timestamp_ms: None, key: None, value: Some(value), headers: Vec::new() },
+        route: Route::ChangeLog,
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_panics_leaves_a_dead_letter_and_its_lane_goes_on() {
+    let (_server, registry) = registry().await;
+    let letters = Arc::new(Letters::default());
+    let action =
+        Scripted(|partition| if partition == 0 { panic!("no such thing as {partition}") } else { Ok(()) });
+    let stages = stages(parts(registry, action, Arc::clone(&letters)));
+    let processed = stages.process(&delivery(0)).await;
+    assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(_, Stage::Action))), "{processed:?}");
+    let processed = stages.process(&delivery(1)).await;
+    assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
+    let message = "panicked: no such thing as 0".to_owned();
+    assert_eq!(*letters.0.lock().unwrap(), [(Stage::Action, "panic", message, true)]);
+}
+
+#[tokio::test]
+async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
+    let (_server, registry) = registry().await;
+    let letters = Arc::new(Letters::default());
+    let parts = parts(registry, Scripted(|_| panic!("no")), Arc::clone(&letters));
+    let stages = stages(Parts { failure_mode: FailureMode::Throw, ..parts });
+    let processed = stages.process(&delivery(0)).await;
+    assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
+    assert_eq!(letters.0.lock().unwrap().len(), 1);
+}
+
+/// Fails for partition 0, holds partition 1 until it is let go, and succeeds for all others.
+#[derive(Default)]
+struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+#[async_trait]
+impl Action for Gate {
+    async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
+        let partition = event.position.source.partition;
+        if partition < 2 {
+            self.reached.notify_one();
+        }
+        match partition {
+            0 => Err(ActionError::Retryable { message: "busy".into(), retry_after: None }),
+            1 => {
+                self.open.notified().await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Stages that let one action run at a time, and the gate that it is.
+fn one_at_a_time(registry: Arc<SchemaRegistry>) -> (Arc<Stages>, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let parts = parts(registry, Scripted(|_| Ok(())), Arc::default());
+    let action = Arc::clone(&gate);
+    (stages(Parts { permits: Some(Semaphore::new(1)), action, ..parts }), gate)
+}
+
+fn spawn(stages: &Arc<Stages>, delivery: Delivery) -> tokio::task::JoinHandle<Processed> {
+    let stages = Arc::clone(stages);
+    tokio::spawn(async move { stages.process(&delivery).await })
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_next_attempt_does_not_keep_another_partition_from_acting() {
+    let (_server, registry) = registry().await;
+    let (stages, gate) = one_at_a_time(registry);
+    let waiting = delivery(0);
+    let epoch = Arc::clone(&waiting.epoch);
+    let waiting = spawn(&stages, waiting);
+    gate.reached.notified().await;
+    let processed = tokio::time::timeout(PATIENCE, stages.process(&delivery(2))).await.unwrap();
+    assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
+    assert!(!waiting.is_finished(), "an hour has not passed");
+    epoch.drain();
+    assert!(matches!(waiting.await.unwrap(), Processed::Interrupted));
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_turn_is_put_down_when_its_partition_is_given_up() {
+    let (_server, registry) = registry().await;
+    let (stages, gate) = one_at_a_time(registry);
+    let acting = spawn(&stages, delivery(1));
+    gate.reached.notified().await;
+    let waiting = delivery(2);
+    let epoch = Arc::clone(&waiting.epoch);
+    let waiting = spawn(&stages, waiting);
+    epoch.drain();
+    let processed = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert!(matches!(processed, Processed::Interrupted), "{processed:?}");
+    gate.open.notify_one();
+    assert!(matches!(acting.await.unwrap(), Processed::Ended(Outcome::Acted(_))));
+}
