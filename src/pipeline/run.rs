@@ -14,7 +14,7 @@ use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
 use crate::delivery::{Budget, Lanes, Ordering};
 use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
-use crate::telemetry::{Condition, PipelineHealth, PipelineState};
+use crate::telemetry::PipelineState;
 
 /// How long a pipeline tries to reach the registry before it gives up. Once it runs, outages are
 /// waited out.
@@ -84,20 +84,15 @@ impl Pipeline {
             let asked = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                asked = self.registry.probe() => asked,
+                asked = self.parts.registry.probe() => asked,
             };
             let source = match asked {
-                Ok(()) => {
-                    self.health.holds(Condition::Registry);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             if Instant::now() >= deadline {
                 return Err(PipelineError::Registry { seconds: REGISTRY_PATIENCE.as_secs(), source });
             }
-            tracing::warn!(pipeline = %self.parts.pipeline, "waiting for the schema registry: {source}");
-            self.health.lacks(Condition::Registry, source.to_string());
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -114,7 +109,7 @@ impl Pipeline {
             pipeline: self.parts.pipeline.to_string(),
             settings: self.consumer.clone(),
             delivery: self.delivery.clone(),
-            screen: ProjectionScreen::new(Arc::clone(&self.registry), filters, self.scan, by_key),
+            screen: ProjectionScreen::new(Arc::clone(&self.parts.registry), filters, self.scan, by_key),
             reports: Arc::clone(&self.reports) as _,
             budget: Arc::clone(&budget),
             stop: stop.clone(),
@@ -135,7 +130,7 @@ impl Pipeline {
                 let _ = ended.send(consumed);
             })
             .map_err(|error| PipelineError::Thread(error.to_string()))?;
-        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.registry), Arc::clone(&self.health)));
+        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.parts.registry)));
         let result = result.await;
         probing.abort();
         match result {
@@ -146,13 +141,12 @@ impl Pipeline {
     }
 }
 
-/// Keeps readiness true to the registry while no event asks it anything.
-async fn keep_probing(registry: Arc<SchemaRegistry>, health: Arc<PipelineHealth>) {
+/// Keeps what is known of the registry true while no event asks it anything, and ends an outage for
+/// those who wait for their turn to ask.
+async fn keep_probing(registry: Arc<SchemaRegistry>) {
     loop {
         tokio::time::sleep(REGISTRY_PROBE).await;
-        match registry.probe().await {
-            Ok(()) => health.holds(Condition::Registry),
-            Err(error) => health.lacks(Condition::Registry, error.to_string()),
-        }
+        // Whoever is to know is told by the registry's client.
+        let _ = registry.probe().await;
     }
 }
