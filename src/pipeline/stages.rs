@@ -109,6 +109,7 @@ impl Stages {
             Ok(Decoded::Tombstone) => return dropped(DropReason::Tombstone),
             Ok(Decoded::UnknownPlatformEvent { name }) => {
                 tracing::debug!(pipeline = %self.parts.pipeline, position = %position(), name, "unknown platform event");
+                metrics.unknown_platform_event(&name);
                 return dropped(DropReason::UnknownPlatformEvent);
             }
             Err(failure) => return self.give_up(delivery, None, failure).await,
