@@ -1,15 +1,17 @@
 //! A pipeline at work, from its first question to the registry to its last commit.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::Pipeline;
 use super::screen::ProjectionScreen;
-use super::stages::Stages;
+use super::stages::{Stages, text_of};
 use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
 use crate::delivery::{Budget, Lanes, Ordering};
@@ -54,27 +56,39 @@ pub enum PipelineError {
     /// The polling thread could not be started, or panicked.
     #[error("the polling thread ended without a result: {0}")]
     Thread(String),
+    /// A defect in this program.
+    #[error("the pipeline panicked: {0}")]
+    Panicked(String),
 }
 
 impl Pipeline {
     /// Runs until `stop` is cancelled or the pipeline fails; then drains, commits, leaves the group and
     /// closes the action.
     pub async fn run(self, stop: CancellationToken) -> Ended {
-        // A pipeline that fails stops itself and no other.
+        // A pipeline that fails stops itself and no other, however it fails.
         let stop = stop.child_token();
+        let _stopping = stop.clone().drop_guard();
         let pipeline = self.parts.pipeline.to_string();
-        let result = match self.await_registry(&stop).await {
-            Ok(()) => self.consume(&stop).await,
-            Err(error) => Err(error),
+        let result = match AssertUnwindSafe(self.work(&stop)).catch_unwind().await {
+            Ok(result) => result,
+            Err(panic) => Err(PipelineError::Panicked(text_of(&*panic).to_owned())),
         };
-        if let Err(error) = self.parts.action.close().await {
-            tracing::error!(pipeline, %error, "the action did not close cleanly");
-        }
         match &result {
             Ok(()) => self.health.enter(PipelineState::Ended),
             Err(error) => self.health.enter(PipelineState::Failed { reason: error.to_string() }),
         }
         Ended { pipeline, summary: self.tally.summary(), result }
+    }
+
+    async fn work(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+        let result = match self.await_registry(stop).await {
+            Ok(()) => self.consume(stop).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = self.parts.action.close().await {
+            tracing::error!(pipeline = %self.parts.pipeline, %error, "the action did not close cleanly");
+        }
+        result
     }
 
     /// Asks the registry until it answers, at the longest [`REGISTRY_PATIENCE`].

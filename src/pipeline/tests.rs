@@ -14,6 +14,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::registry_watch::RegistryWatch;
 use super::stages::{Parts, Stages};
 use super::tally::Tally;
+use super::{Pipeline, PipelineError, Surroundings};
 use crate::action::{Action, ActionError};
 use crate::avro::{
     Decoder, Patience, RegistryAuth, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas,
@@ -22,8 +23,10 @@ use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::delivery::{
     Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
 };
+use crate::environment::Environment;
 use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
 use crate::filter::Filters;
+use crate::recipe;
 use crate::telemetry::{Condition, HealthBoard, Metrics};
 
 /// How long a test waits for what must happen.
@@ -240,4 +243,44 @@ async fn an_event_that_waits_for_the_registry_goes_on_as_soon_as_a_probe_is_answ
     assert_eq!(missing(), None);
     let text = metrics.text(&board).unwrap();
     assert!(text.contains(r#"registry_lookups_total{pipeline="p",result="failed"} 1"#), "{text}");
+}
+
+struct PanicsWhenClosed;
+
+#[async_trait]
+impl Action for PanicsWhenClosed {
+    async fn act(&self, _: &Envelope) -> Result<(), ActionError> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), ActionError> {
+        panic!("nothing to close")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_that_panics_has_failed_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, letters) = (directory.path().join("recipe.yml"), directory.path().display());
+    let recipe = format!(
+        "name: p\nsource: {{type: kafka, config: {{connection: {{bootstrap: '127.0.0.1:1'}}}}}}\n\
+         action: {{type: noop}}\noptions: {{failed_events_dir: '{letters}'}}\n"
+    );
+    std::fs::write(&file, recipe).unwrap();
+    let loaded = recipe::load(&[file], &Environment::default());
+    let recipe = loaded.recipes.into_iter().next().unwrap_or_else(|| panic!("{:?}", loaded.problems));
+    let surroundings = Surroundings {
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::new(Metrics::new()),
+        board: Arc::new(HealthBoard::new(PATIENCE)),
+    };
+    let wrap = |_| Arc::new(PanicsWhenClosed) as Arc<dyn Action>;
+    let pipeline = Pipeline::build_around(recipe, &surroundings, wrap).unwrap();
+    // Stopped beforehand, so that it neither asks the registry nor connects.
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let ended = pipeline.run(stop).await;
+    assert!(matches!(ended.result, Err(PipelineError::Panicked(_))), "{ended:?}");
+    let health = &surroundings.board.readiness().pipelines[0];
+    assert_eq!(health.failure.as_deref(), Some("the pipeline panicked: nothing to close"));
 }
