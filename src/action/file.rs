@@ -1,15 +1,14 @@
 //! The action that appends each event to a file.
 
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 
 use async_trait::async_trait;
 
 use super::build::{ActionBuildError, ActionContext};
 use super::{Action, ActionError};
 use crate::event::Envelope;
-use crate::line_file::{Durability, LineFile, LineFileOptions, Rotation};
+use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Rotation};
 
 /// A typical event's JSON fits without growing the buffer.
 const USUAL_LINE_BYTES: usize = 4096;
@@ -20,8 +19,7 @@ const USUAL_LINE_BYTES: usize = 4096;
 /// process, not that of the machine. A line may come again, as any event may.
 #[derive(Debug)]
 pub struct FileAction {
-    path: PathBuf,
-    file: Arc<Mutex<LineFile>>,
+    writer: LineWriter,
 }
 
 impl FileAction {
@@ -44,14 +42,14 @@ impl FileAction {
             },
         };
         let options = LineFileOptions { durability: Durability::Process, private: false, rotation };
-        match LineFile::open(path, options) {
-            Ok(file) => Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(file)) }),
+        match LineFile::open(path, options).and_then(|file| LineWriter::start(file, "file-action")) {
+            Ok(writer) => Ok(Self { writer }),
             Err(source) => Err(ActionBuildError::OpenFile { pipeline, path: path.to_owned(), source }),
         }
     }
 
     fn cannot_write(&self, error: &dyn std::fmt::Display) -> ActionError {
-        let message = format!("cannot write to {}: {error}", self.path.display());
+        let message = format!("cannot write to {}: {error}", self.writer.path().display());
         ActionError::Retryable { message, retry_after: None }
     }
 }
@@ -64,30 +62,21 @@ impl Action for FileAction {
             message: format!("the event cannot be written as JSON: {error}"),
         })?;
         line.push(b'\n');
-        // Written here and not on a thread for blocking work: a write into the page cache takes a few
-        // microseconds, less than handing it over and waiting for the answer. Nothing is awaited
-        // while the lock is held, so a dropped future cannot leave half a line either.
-        locked(&self.file).append(&line).map_err(|error| self.cannot_write(&error))
+        // Not written here: another process may hold the file's lock, or the disk may hang, for as long
+        // as they like, and the lanes of all pipelines share a few threads.
+        self.writer.append(line).await.map_err(|error| self.cannot_write(&error))
     }
 
     async fn close(&self) -> Result<(), ActionError> {
-        let file = Arc::clone(&self.file);
-        // Unlike a write, this waits for the disk.
-        match tokio::task::spawn_blocking(move || locked(&file).sync()).await {
-            Ok(synced) => synced.map_err(|error| self.cannot_write(&error)),
-            Err(stopped) => Err(self.cannot_write(&stopped)),
-        }
+        self.writer.sync().await.map_err(|error| self.cannot_write(&error))
     }
-}
-
-/// A panic while the lock was held leaves at most a half line, which the next append removes.
-fn locked(file: &Mutex<LineFile>) -> MutexGuard<'_, LineFile> {
-    file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use serde_json::{Map, Value};
 
@@ -147,6 +136,47 @@ mod tests {
             *next += 1;
         }
         assert_eq!(offsets, [100; 8]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_somebody_else_holds_locked_does_not_block_the_runtime() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let action = Arc::new(FileAction::open(&path, (None, None), context()).unwrap());
+        let holder = fs::File::open(&path).unwrap();
+        holder.lock().unwrap();
+        let acting = tokio::spawn({
+            let action = Arc::clone(&action);
+            async move { action.act(&event(0, 1)).await }
+        });
+        // On a runtime of one thread this comes back only if that thread is free.
+        let waited = tokio::time::timeout(Duration::from_millis(50), async {
+            while !acting.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(waited.await.is_err(), "the lock is held");
+        holder.unlock().unwrap();
+        acting.await.unwrap().unwrap();
+        assert_eq!(lines(&path).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn lines_that_share_a_write_do_not_make_a_file_longer_than_it_may_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let length = serde_json::to_vec(&event(0, 10)).unwrap().len() as u64 + 1;
+        let action = FileAction::open(&path, (Some(3 * length), None), context()).unwrap();
+        let holder = fs::File::open(&path).unwrap();
+        holder.lock().unwrap();
+        let events: Vec<_> = (10..30).map(|offset| event(0, offset)).collect();
+        let all = futures_util::future::join_all(events.iter().map(|event| action.act(event)));
+        let (written, ()) = futures_util::future::join(all, async { holder.unlock().unwrap() }).await;
+        assert!(written.iter().all(Result::is_ok));
+        let files = fs::read_dir(directory.path()).unwrap();
+        let lengths: Vec<u64> = files.map(|file| file.unwrap().metadata().unwrap().len()).collect();
+        assert_eq!(lengths.iter().sum::<u64>(), 20 * length);
+        assert!(lengths.iter().all(|found| *found <= 3 * length), "{lengths:?}");
     }
 
     #[tokio::test]

@@ -43,8 +43,9 @@ pub trait Action: Send + Sync + 'static {
     /// [`ActionError::Permanent`] if it does not: the event then goes to the dead letters at once.
     async fn act(&self, event: &Envelope) -> Result<(), ActionError>;
 
-    /// Called once, after the last `act` has returned and before the process ends, also after a
-    /// failure. Flushes and closes what the action holds.
+    /// Called once, before the process ends, also after a failure. Flushes and closes what the action
+    /// holds. No `act` begins any more, and those that ran have returned or were dropped; only one that
+    /// did not let itself be dropped, because it blocks its thread, may still be running.
     ///
     /// # Errors
     /// What could not be flushed. It is logged; the events concerned were acknowledged before.

@@ -35,11 +35,6 @@ impl Decoder {
         Self { registry }
     }
 
-    /// The registry that is asked.
-    pub fn registry(&self) -> &Arc<SchemaRegistry> {
-        &self.registry
-    }
-
     /// Decodes a record of a topic that carries `route`. Waits for the registry where the writer's
     /// schema is not known yet, and for an unknown schema id up to the deadline of
     /// [`SchemaRegistry::schema`]. May be dropped at any time.

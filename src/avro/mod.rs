@@ -21,7 +21,7 @@ pub use config::RegistryConfig;
 pub use decoder::{Body, Decoded, Decoder, read_body};
 pub use encode::{EncodeError, avro_value, encode_json, encode_record, platform_event_json};
 pub use error::DecodeError;
-pub use registry::{Patience, RegistryError, RegistrySetupError, SchemaRegistry};
+pub use registry::{Patience, RegistryError, RegistryReports, RegistrySetupError, SchemaRegistry};
 pub use scan_cache::ScanCache;
 pub use settings::{RegistryAuth, RegistrySettings};
 pub use wire::SchemaId;

@@ -12,10 +12,6 @@ use super::settings::{RegistryAuth, RegistrySettings};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
-/// Time-out of one request where the recipe is silent: the registry is asked once per schema id, and
-/// a partition waits for the answer.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl RegistryConfig {
     /// Fills in every default. `url` is the recipe's `schema_registry_url`; `at` is the path of
     /// `connection`.
@@ -55,7 +51,7 @@ impl RegistryConfig {
             ca_file: file("ssl.ca.location", &self.ssl_ca_location),
             certificate_file: file("ssl.certificate.location", &self.ssl_certificate_location),
             key_file: file("ssl.key.location", &self.ssl_key_location),
-            timeout: self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs_f64),
+            timeout: self.timeout.map_or(RegistrySettings::DEFAULT_TIMEOUT, Duration::from_secs_f64),
         };
         match (&settings.certificate_file, &settings.key_file) {
             // One of the two may be what another error is about.

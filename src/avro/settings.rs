@@ -25,7 +25,8 @@ pub struct RegistrySettings {
 }
 
 impl RegistrySettings {
-    /// Time-out of one request, where nobody sets another.
+    /// Time-out of one request, where nobody sets another: the registry is asked once per schema id,
+    /// and a partition waits for the answer.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 }
 

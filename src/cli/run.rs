@@ -104,7 +104,13 @@ async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool 
         }
     }
     while let Some(ended) = running.join_next().await {
-        all_well &= ended.is_ok_and(|ended| sum_up(&ended));
+        all_well &= match ended {
+            Ok(ended) => sum_up(&ended),
+            Err(error) => {
+                tracing::error!("a pipeline's task ended without a result: {error}");
+                false
+            }
+        };
     }
     if let Some(monitoring) = monitoring {
         monitoring.stop().await;

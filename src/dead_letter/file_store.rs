@@ -5,21 +5,15 @@ use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
 
 use super::line::line_of;
 use super::{DeadLetter, DeadLetterStore, StoreError};
-use crate::line_file::{Durability, LineFile, LineFileOptions, Rotation};
+use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Rotation};
 
 /// A file is put aside before it grows beyond this many bytes: 64 MiB.
 const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect("64 MiB is not zero");
-
-/// What one write and one sync may hold: bounds the copy that a batch makes of its lines.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Keeps dead letters in a file, one JSON object a line, readable by the owner alone.
 ///
@@ -34,14 +28,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// Dropping the store ends its thread once the letters handed in are stored.
 #[derive(Debug)]
 pub struct FileStore {
-    path: PathBuf,
-    waiting: Sender<Waiting>,
-}
-
-/// One letter on its way to the disk, and who waits for it.
-struct Waiting {
-    line: Vec<u8>,
-    stored: oneshot::Sender<io::Result<()>>,
+    writer: LineWriter,
 }
 
 impl FileStore {
@@ -55,59 +42,30 @@ impl FileStore {
         let path = path.into();
         let rotation = Some(Rotation { after_bytes: ROTATE_AFTER_BYTES, keep: None });
         let options = LineFileOptions { durability: Durability::Machine, private: true, rotation };
-        let (waiting, letters) = channel();
-        LineFile::open(&path, options)
+        let writer = LineFile::open(&path, options)
             .and_then(|file| {
                 file.sync()?;
                 probe(&path)?;
-                thread::Builder::new()
-                    .name("dead-letters".to_owned())
-                    .spawn(move || write_all(file, &letters))
+                LineWriter::start(file, "dead-letters")
             })
-            .map_err(|source| StoreError::File { path: path.clone(), source })?;
-        Ok(Self { path, waiting })
+            .map_err(|source| StoreError::File { path, source })?;
+        Ok(Self { writer })
     }
 
     /// The file that letters are written to.
     pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    async fn write(&self, letter: &DeadLetter<'_>) -> io::Result<()> {
-        let line = line_of(letter)?;
-        let (stored, answer) = oneshot::channel();
-        let ended = |_| io::Error::other("the thread that writes dead letters has ended");
-        self.waiting.send(Waiting { line, stored }).map_err(|_| ended(()))?;
-        answer.await.map_err(|_| ended(()))?
+        self.writer.path()
     }
 }
 
 #[async_trait]
 impl DeadLetterStore for FileStore {
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
-        self.write(letter).await.map_err(|source| StoreError::File { path: self.path.clone(), source })
-    }
-}
-
-/// The thread: one write and one sync for all letters that are waiting.
-fn write_all(mut file: LineFile, letters: &Receiver<Waiting>) {
-    while let Ok(first) = letters.recv() {
-        let mut lines = first.line;
-        let mut waiting = vec![first.stored];
-        while lines.len() < BATCH_BYTES
-            && let Ok(next) = letters.try_recv()
-        {
-            lines.extend_from_slice(&next.line);
-            waiting.push(next.stored);
-        }
-        let outcome = file.append(&lines);
-        for stored in waiting {
-            // Nobody listens any more if the caller was cancelled; the letter then comes again.
-            let _ = stored.send(match &outcome {
-                Ok(()) => Ok(()),
-                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-            });
-        }
+        let stored = match line_of(letter) {
+            Ok(line) => self.writer.append(line).await,
+            Err(error) => Err(error.into()),
+        };
+        stored.map_err(|source| StoreError::File { path: self.path().to_owned(), source })
     }
 }
 

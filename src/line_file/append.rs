@@ -97,6 +97,11 @@ impl LineFile {
         &self.path
     }
 
+    /// The length above which the file is put aside, if it ever is.
+    pub(super) fn rotates_after_bytes(&self) -> Option<u64> {
+        self.options.rotation.map(|rotation| rotation.after_bytes.get())
+    }
+
     /// Appends `lines`, which end with a line feed, in one write. After an error none of it is left
     /// in the file, and the same lines may be appended again.
     ///

@@ -10,12 +10,15 @@
 //!   or by `logrotate`, is noticed and opened anew.
 //! * A file that has grown past its limit is renamed to `NAME.1`, the next one to `NAME.2`, and so on:
 //!   the higher the number, the newer the file, and a file keeps its name for good.
+//! * A [`LineFile`] blocks. A [`LineWriter`] is its thread, for tasks that must not.
 
 mod append;
 mod rotation;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use append::{Durability, LineFile, LineFileOptions};
 pub use rotation::Rotation;
+pub use writer::LineWriter;

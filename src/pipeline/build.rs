@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::registry_watch::RegistryWatch;
 use super::reports::PipelineReports;
 use super::stages::Parts;
 use super::tally::Tally;
@@ -33,7 +34,6 @@ pub struct Pipeline {
     pub(super) consumer: ConsumerSettings,
     pub(super) delivery: DeliverySettings,
     pub(super) scan: bool,
-    pub(super) registry: Arc<SchemaRegistry>,
     pub(super) parts: Arc<Parts>,
     pub(super) reports: Arc<PipelineReports>,
     pub(super) health: Arc<PipelineHealth>,
@@ -103,6 +103,11 @@ impl Pipeline {
         let context = ActionContext { pipeline: Arc::clone(&pipeline) };
         let action = wrap(action::build(&action, context)?);
         let metrics = surroundings.metrics.pipeline(&pipeline);
+        registry.report_to(Arc::new(RegistryWatch {
+            pipeline: Arc::clone(&pipeline),
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+        }));
         let tally = Arc::new(Tally::new());
         let reports = PipelineReports {
             metrics: Arc::clone(&metrics),
@@ -112,6 +117,7 @@ impl Pipeline {
         let parts = Parts {
             pipeline,
             decoder: Decoder::new(Arc::clone(&registry)),
+            registry,
             filters: Arc::new(filters),
             action,
             dead_letters: Arc::new(dead_letters),
@@ -126,7 +132,6 @@ impl Pipeline {
             consumer,
             delivery,
             scan,
-            registry,
             parts: Arc::new(parts),
             reports: Arc::new(reports),
             health,

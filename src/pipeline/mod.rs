@@ -4,6 +4,7 @@
 //! [`Pipeline::run`] the only one that makes them work together.
 
 mod build;
+mod registry_watch;
 mod reports;
 mod run;
 mod screen;

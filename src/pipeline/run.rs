@@ -1,20 +1,22 @@
 //! A pipeline at work, from its first question to the registry to its last commit.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::Pipeline;
 use super::screen::ProjectionScreen;
-use super::stages::Stages;
+use super::stages::{Stages, text_of};
 use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
 use crate::delivery::{Budget, Lanes, Ordering};
 use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
-use crate::telemetry::{Condition, PipelineHealth, PipelineState};
+use crate::telemetry::PipelineState;
 
 /// How long a pipeline tries to reach the registry before it gives up. Once it runs, outages are
 /// waited out.
@@ -54,27 +56,39 @@ pub enum PipelineError {
     /// The polling thread could not be started, or panicked.
     #[error("the polling thread ended without a result: {0}")]
     Thread(String),
+    /// A defect in this program.
+    #[error("the pipeline panicked: {0}")]
+    Panicked(String),
 }
 
 impl Pipeline {
     /// Runs until `stop` is cancelled or the pipeline fails; then drains, commits, leaves the group and
     /// closes the action.
     pub async fn run(self, stop: CancellationToken) -> Ended {
-        // A pipeline that fails stops itself and no other.
+        // A pipeline that fails stops itself and no other, however it fails.
         let stop = stop.child_token();
+        let _stopping = stop.clone().drop_guard();
         let pipeline = self.parts.pipeline.to_string();
-        let result = match self.await_registry(&stop).await {
-            Ok(()) => self.consume(&stop).await,
-            Err(error) => Err(error),
+        let result = match AssertUnwindSafe(self.work(&stop)).catch_unwind().await {
+            Ok(result) => result,
+            Err(panic) => Err(PipelineError::Panicked(text_of(&*panic).to_owned())),
         };
-        if let Err(error) = self.parts.action.close().await {
-            tracing::error!(pipeline, %error, "the action did not close cleanly");
-        }
         match &result {
             Ok(()) => self.health.enter(PipelineState::Ended),
             Err(error) => self.health.enter(PipelineState::Failed { reason: error.to_string() }),
         }
         Ended { pipeline, summary: self.tally.summary(), result }
+    }
+
+    async fn work(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+        let result = match self.await_registry(stop).await {
+            Ok(()) => self.consume(stop).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = self.parts.action.close().await {
+            tracing::error!(pipeline = %self.parts.pipeline, %error, "the action did not close cleanly");
+        }
+        result
     }
 
     /// Asks the registry until it answers, at the longest [`REGISTRY_PATIENCE`].
@@ -84,20 +98,15 @@ impl Pipeline {
             let asked = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                asked = self.registry.probe() => asked,
+                asked = self.parts.registry.probe() => asked,
             };
             let source = match asked {
-                Ok(()) => {
-                    self.health.holds(Condition::Registry);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             if Instant::now() >= deadline {
                 return Err(PipelineError::Registry { seconds: REGISTRY_PATIENCE.as_secs(), source });
             }
-            tracing::warn!(pipeline = %self.parts.pipeline, "waiting for the schema registry: {source}");
-            self.health.lacks(Condition::Registry, source.to_string());
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -114,7 +123,7 @@ impl Pipeline {
             pipeline: self.parts.pipeline.to_string(),
             settings: self.consumer.clone(),
             delivery: self.delivery.clone(),
-            screen: ProjectionScreen::new(Arc::clone(&self.registry), filters, self.scan, by_key),
+            screen: ProjectionScreen::new(Arc::clone(&self.parts.registry), filters, self.scan, by_key),
             reports: Arc::clone(&self.reports) as _,
             budget: Arc::clone(&budget),
             stop: stop.clone(),
@@ -135,7 +144,7 @@ impl Pipeline {
                 let _ = ended.send(consumed);
             })
             .map_err(|error| PipelineError::Thread(error.to_string()))?;
-        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.registry), Arc::clone(&self.health)));
+        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.parts.registry)));
         let result = result.await;
         probing.abort();
         match result {
@@ -146,13 +155,12 @@ impl Pipeline {
     }
 }
 
-/// Keeps readiness true to the registry while no event asks it anything.
-async fn keep_probing(registry: Arc<SchemaRegistry>, health: Arc<PipelineHealth>) {
+/// Keeps what is known of the registry true while no event asks it anything, and ends an outage for
+/// those who wait for their turn to ask.
+async fn keep_probing(registry: Arc<SchemaRegistry>) {
     loop {
         tokio::time::sleep(REGISTRY_PROBE).await;
-        match registry.probe().await {
-            Ok(()) => health.holds(Condition::Registry),
-            Err(error) => health.lacks(Condition::Registry, error.to_string()),
-        }
+        // Whoever is to know is told by the registry's client.
+        let _ = registry.probe().await;
     }
 }

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
 use crate::action::{Action, ActionError};
-use crate::avro::{DecodeError, Decoded, Decoder};
+use crate::avro::{DecodeError, Decoded, Decoder, SchemaRegistry};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
 use crate::delivery::{Delivery, FailureMode, Processed, Processor, RetryPolicy};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
-use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
+use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics};
 
 /// The wait between two attempts to store a dead letter.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -28,6 +27,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What the stages of one pipeline are made of.
 pub(super) struct Parts {
     pub(super) pipeline: Arc<str>,
+    pub(super) registry: Arc<SchemaRegistry>,
     pub(super) decoder: Decoder,
     pub(super) filters: Arc<Filters>,
     pub(super) action: Arc<dyn Action>,
@@ -49,8 +49,6 @@ pub(super) struct Stages {
     stop: CancellationToken,
     /// The first event that failed for good.
     failure: Arc<OnceLock<String>>,
-    /// Whether the registry was found wanting, so that it is reported once when it answers again.
-    registry_out: AtomicBool,
 }
 
 /// A stage was left before its end, because the partition is being given up.
@@ -96,7 +94,7 @@ impl Stages {
         stop: CancellationToken,
         failure: Arc<OnceLock<String>>,
     ) -> Self {
-        Self { parts, ring: Box::new(ring), stop, failure, registry_out: AtomicBool::new(false) }
+        Self { parts, ring: Box::new(ring), stop, failure }
     }
 
     async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
@@ -111,6 +109,7 @@ impl Stages {
             Ok(Decoded::Tombstone) => return dropped(DropReason::Tombstone),
             Ok(Decoded::UnknownPlatformEvent { name }) => {
                 tracing::debug!(pipeline = %self.parts.pipeline, position = %position(), name, "unknown platform event");
+                metrics.unknown_platform_event(&name);
                 return dropped(DropReason::UnknownPlatformEvent);
             }
             Err(failure) => return self.give_up(delivery, None, failure).await,
@@ -137,7 +136,7 @@ impl Stages {
 
     /// Decodes a record. While the registry is out it waits: an outage is not bad input.
     async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
-        let Parts { decoder, metrics, health, .. } = &*self.parts;
+        let Parts { registry, decoder, .. } = &*self.parts;
         loop {
             let decoding = AssertUnwindSafe(decoder.decode(delivery.route, &delivery.record));
             let decoded = tokio::select! {
@@ -146,31 +145,21 @@ impl Stages {
                 () = delivery.epoch.draining().cancelled() => return Err(Interrupted),
             };
             let error = match decoded {
-                Ok(Ok(decoded)) => {
-                    self.registry_answers();
-                    return Ok(Ok(decoded));
-                }
+                Ok(Ok(decoded)) => return Ok(Ok(decoded)),
                 Ok(Err(error)) => error,
                 Err(panic) => return Ok(Err(self.panicked(delivery, Stage::Avro, &*panic))),
             };
             let Some(stage) = error.stage() else {
-                metrics.registry_lookup(RegistryLookup::Failed);
-                if !self.registry_out.swap(true, Ordering::AcqRel) {
-                    tracing::warn!(pipeline = %self.parts.pipeline, "waiting for the schema registry: {error}");
+                let ask_again = error.retry_after().unwrap_or(ASK_AGAIN);
+                tokio::select! {
+                    biased;
+                    waited = wait(delivery, ask_again) => waited?,
+                    // It has answered somebody: this need not wait to be asked about.
+                    () = registry.wait_for_answers() => {}
                 }
-                health.lacks(Condition::Registry, error.to_string());
-                wait(delivery, error.retry_after().unwrap_or(ASK_AGAIN)).await?;
                 continue;
             };
             return Ok(Err(undecodable(stage, &error)));
-        }
-    }
-
-    fn registry_answers(&self) {
-        // Looked at first: once per event, and almost always false.
-        if self.registry_out.load(Ordering::Relaxed) && self.registry_out.swap(false, Ordering::AcqRel) {
-            self.parts.health.holds(Condition::Registry);
-            tracing::info!(pipeline = %self.parts.pipeline, "the schema registry answers again");
         }
     }
 

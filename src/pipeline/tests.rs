@@ -11,17 +11,23 @@ use url::Url;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::registry_watch::RegistryWatch;
 use super::stages::{Parts, Stages};
 use super::tally::Tally;
+use super::{Pipeline, PipelineError, Surroundings};
 use crate::action::{Action, ActionError};
-use crate::avro::{Decoder, RegistryAuth, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
+use crate::avro::{
+    Decoder, Patience, RegistryAuth, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas,
+};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::delivery::{
     Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
 };
+use crate::environment::Environment;
 use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
 use crate::filter::Filters;
-use crate::telemetry::{HealthBoard, Metrics};
+use crate::recipe;
+use crate::telemetry::{Condition, HealthBoard, Metrics};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,28 +56,39 @@ impl DeadLetterStore for Letters {
     }
 }
 
-/// A registry that knows change logs as id 1.
+/// A registry that knows change logs as ids 0 and 1.
 async fn registry() -> (MockServer, Arc<SchemaRegistry>) {
     let server = MockServer::start().await;
+    knows_change_logs(&server).await;
+    let registry = SchemaRegistry::new(&settings(&server)).unwrap();
+    (server, Arc::new(registry))
+}
+
+async fn knows_change_logs(server: &MockServer) {
     let answer =
         ResponseTemplate::new(200).set_body_json(json!({"schema": schemas::METADATA_CHANGE_LOG_JSON}));
-    Mock::given(path("/schemas/ids/1")).respond_with(answer).mount(&server).await;
-    let settings = RegistrySettings {
+    for id in 0..2 {
+        let mock = Mock::given(path(format!("/schemas/ids/{id}")));
+        mock.respond_with(answer.clone()).mount(server).await;
+    }
+}
+
+fn settings(server: &MockServer) -> RegistrySettings {
+    RegistrySettings {
         urls: vec![Url::parse(&server.uri()).unwrap()],
         auth: RegistryAuth::None,
         ca_file: None,
         certificate_file: None,
         key_file: None,
         timeout: RegistrySettings::DEFAULT_TIMEOUT,
-    };
-    let registry = SchemaRegistry::new(&settings).unwrap();
-    (server, Arc::new(registry))
+    }
 }
 
 fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>) -> Parts {
     Parts {
         pipeline: "p".into(),
-        decoder: Decoder::new(registry),
+        decoder: Decoder::new(Arc::clone(&registry)),
+        registry,
         filters: Arc::new(Filters::default()),
         action: Arc::new(action),
         dead_letters: letters,
@@ -193,4 +210,77 @@ async fn an_event_that_waits_for_its_turn_is_put_down_when_its_partition_is_give
     assert!(matches!(processed, Processed::Interrupted), "{processed:?}");
     gate.open.notify_one();
     assert!(matches!(acting.await.unwrap(), Processed::Ended(Outcome::Acted(_))));
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_the_registry_goes_on_as_soon_as_a_probe_is_answered() {
+    let server = MockServer::start().await;
+    let out = Mock::given(wiremock::matchers::any()).respond_with(ResponseTemplate::new(503));
+    let out = out.mount_as_scoped(&server).await;
+    let patience = Patience { first_wait: Duration::from_secs(3600), ..Patience::default() };
+    let patience = Patience { longest_wait: patience.first_wait, ..patience };
+    let registry = SchemaRegistry::with_patience(&settings(&server), patience).unwrap();
+    let registry = Arc::new(registry);
+    let board = HealthBoard::new(PATIENCE);
+    let (metrics, health) = (Metrics::new(), board.pipeline("p"));
+    registry.report_to(Arc::new(RegistryWatch {
+        pipeline: "p".into(),
+        metrics: metrics.pipeline("p"),
+        health,
+    }));
+    let missing = || board.readiness().pipelines[0].missing.get(&Condition::Registry).cloned();
+    let stages = stages(parts(Arc::clone(&registry), Scripted(|_| Ok(())), Arc::default()));
+    let waiting = spawn(&stages, delivery(0));
+    while !missing().is_some_and(|why| why.contains("503")) {
+        tokio::task::yield_now().await;
+    }
+    drop(out);
+    knows_change_logs(&server).await;
+    assert!(!waiting.is_finished());
+    registry.probe().await.unwrap();
+    let processed = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
+    assert_eq!(missing(), None);
+    let text = metrics.text(&board).unwrap();
+    assert!(text.contains(r#"registry_lookups_total{pipeline="p",result="failed"} 1"#), "{text}");
+}
+
+struct PanicsWhenClosed;
+
+#[async_trait]
+impl Action for PanicsWhenClosed {
+    async fn act(&self, _: &Envelope) -> Result<(), ActionError> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), ActionError> {
+        panic!("nothing to close")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_that_panics_has_failed_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, letters) = (directory.path().join("recipe.yml"), directory.path().display());
+    let recipe = format!(
+        "name: p\nsource: {{type: kafka, config: {{connection: {{bootstrap: '127.0.0.1:1'}}}}}}\n\
+         action: {{type: noop}}\noptions: {{failed_events_dir: '{letters}'}}\n"
+    );
+    std::fs::write(&file, recipe).unwrap();
+    let loaded = recipe::load(&[file], &Environment::default());
+    let recipe = loaded.recipes.into_iter().next().unwrap_or_else(|| panic!("{:?}", loaded.problems));
+    let surroundings = Surroundings {
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::new(Metrics::new()),
+        board: Arc::new(HealthBoard::new(PATIENCE)),
+    };
+    let wrap = |_| Arc::new(PanicsWhenClosed) as Arc<dyn Action>;
+    let pipeline = Pipeline::build_around(recipe, &surroundings, wrap).unwrap();
+    // Stopped beforehand, so that it neither asks the registry nor connects.
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let ended = pipeline.run(stop).await;
+    assert!(matches!(ended.result, Err(PipelineError::Panicked(_))), "{ended:?}");
+    let health = &surroundings.board.readiness().pipelines[0];
+    assert_eq!(health.failure.as_deref(), Some("the pipeline panicked: nothing to close"));
 }

@@ -21,6 +21,7 @@ const COMMIT_BUCKETS: &[f64] =
 pub(super) struct Families {
     pub(super) received: IntCounterVec,
     pub(super) dropped: IntCounterVec,
+    pub(super) unknown_platform_events: IntCounterVec,
     pub(super) acted: IntCounterVec,
     pub(super) failed_attempts: IntCounterVec,
     pub(super) retries: IntCounterVec,
@@ -50,7 +51,8 @@ pub(super) struct Families {
 impl Families {
     pub(super) fn register_in(registry: &Registry) -> Self {
         use label::{
-            ERROR, KIND, PARTITION, PIPELINE, PIPELINE_NAME, REASON, RESULT, STAGE, STATE, TOPIC, VERSION,
+            ERROR, KIND, NAME, PARTITION, PIPELINE, PIPELINE_NAME, REASON, RESULT, STAGE, STATE, TOPIC,
+            VERSION,
         };
         let counter = |metric, labels: &[&str]| counter(registry, metric, labels);
         let gauge = |metric, labels: &[&str]| gauge(registry, metric, labels);
@@ -58,6 +60,7 @@ impl Families {
         Self {
             received: counter(names::RECEIVED, &[PIPELINE, TOPIC]),
             dropped: counter(names::DROPPED, &[PIPELINE, REASON]),
+            unknown_platform_events: counter(names::UNKNOWN_PLATFORM_EVENTS, &[PIPELINE, NAME]),
             acted: counter(names::ACTED, &[PIPELINE]),
             failed_attempts: counter(names::FAILED_ATTEMPTS, &[PIPELINE]),
             retries: counter(names::RETRIES, &[PIPELINE]),

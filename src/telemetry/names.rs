@@ -24,6 +24,8 @@ pub mod label {
     pub const PARTITION: &str = "partition";
     /// Why an event needed no action.
     pub const REASON: &str = "reason";
+    /// A platform event's name.
+    pub const NAME: &str = "name";
     /// At which stage an event failed.
     pub const STAGE: &str = "stage";
     /// How something ended.
@@ -45,6 +47,11 @@ pub const RECEIVED: Metric = metric("datahub_relay_received_total", "Records rec
 /// Records that needed no action.
 pub const DROPPED: Metric =
     metric("datahub_relay_dropped_total", "Records that needed no action, by reason.");
+/// Platform events that this program does not know.
+pub const UNKNOWN_PLATFORM_EVENTS: Metric = metric(
+    "datahub_relay_unknown_platform_events_total",
+    "Platform events whose name this program does not know, by name; `other` where there are too many.",
+);
 /// Events whose action succeeded.
 pub const ACTED: Metric = metric("datahub_relay_acted_total", "Events whose action succeeded.");
 /// Attempts that failed.

@@ -1,6 +1,6 @@
 //! What one pipeline counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +96,8 @@ pub struct PipelineMetrics {
     in_flight_bytes: IntGauge,
     paused_partitions: IntGauge,
     assigned_partitions: IntGauge,
+    /// The names of platform events that have a counter of their own.
+    named_platform_events: Mutex<HashSet<String>>,
     /// Lag of the assigned partitions by topic: the framework's gauge is their sum.
     lags: Mutex<HashMap<Arc<str>, BTreeMap<i32, i64>>>,
 }
@@ -117,6 +119,7 @@ impl PipelineMetrics {
             in_flight_bytes: families.in_flight_bytes.with_label_values(labels),
             paused_partitions: families.paused_partitions.with_label_values(labels),
             assigned_partitions: families.assigned_partitions.with_label_values(labels),
+            named_platform_events: Mutex::default(),
             lags: Mutex::default(),
             families,
         };
@@ -156,6 +159,19 @@ impl PipelineMetrics {
     /// `n` records needed no action.
     pub fn dropped(&self, reason: DropReason, n: u64) {
         self.count(&self.families.dropped, drop_label(reason), n);
+    }
+
+    /// A platform event of a name that this program does not know. The names come from whoever writes
+    /// to the topic, so only the first fifty, and no long ones, get a counter of their own; the rest
+    /// share one.
+    pub fn unknown_platform_event(&self, name: &str) {
+        let mut named = self.named_platform_events.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_its_own = named.contains(name)
+            || (named.len() < MOST_NAMES
+                && name.len() <= LONGEST_NAME_BYTES
+                && named.insert(name.to_owned()));
+        let label = if has_its_own { name } else { OTHER_NAMES };
+        self.count(&self.families.unknown_platform_events, label, 1);
     }
 
     /// The filter that runs before decoding decided on `n` change logs.
@@ -301,6 +317,11 @@ impl std::fmt::Debug for PipelineMetrics {
 /// The framework's label for whether Kafka gave an error in place of a record: Python's booleans.
 const NO_ERROR: &str = "False";
 const ERROR: &str = "True";
+
+/// How many names of platform events, and which length of them, become labels.
+const MOST_NAMES: usize = 50;
+const LONGEST_NAME_BYTES: usize = 100;
+const OTHER_NAMES: &str = "other";
 
 const COMMIT_OK: &str = "ok";
 const COMMIT_FAILED: &str = "failed";

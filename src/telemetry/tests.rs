@@ -32,6 +32,7 @@ fn count_everything(pipeline: &PipelineMetrics) {
     pipeline.received("PlatformEvent_v1", 7);
     pipeline.poll_failed();
     pipeline.dropped(DropReason::Scan, 3);
+    pipeline.unknown_platform_event("relationshipChangeEvent_v9");
     pipeline.early_filter(EarlyFilter::Rejected, 3);
     pipeline.acted(4);
     pipeline.failed_attempt();
@@ -78,6 +79,7 @@ fn everything_counted_is_shown_under_its_own_label() {
     let expected = [
         (r#"received_total{pipeline="p",topic="PlatformEvent_v1"}"#, "7"),
         (r#"dropped_total{pipeline="p",reason="scan"}"#, "3"),
+        (r#"unknown_platform_events_total{name="relationshipChangeEvent_v9",pipeline="p"}"#, "1"),
         (r#"acted_total{pipeline="p"}"#, "4"),
         (r#"failed_attempts_total{pipeline="p"}"#, "1"),
         (r#"retries_total{pipeline="p"}"#, "1"),
@@ -102,6 +104,25 @@ fn everything_counted_is_shown_under_its_own_label() {
     }
     let build = format!(r#"datahub_relay_build_info{{version="{}"}}"#, env!("CARGO_PKG_VERSION"));
     assert_eq!(sample(&metrics, &build).as_deref(), Some("1"));
+}
+
+#[test]
+fn names_of_platform_events_do_not_become_labels_without_end() {
+    let metrics = Metrics::new();
+    let pipeline = metrics.pipeline("p");
+    pipeline.unknown_platform_event(&"long".repeat(1000));
+    for number in 0..60 {
+        pipeline.unknown_platform_event(&format!("event_{number}"));
+    }
+    pipeline.unknown_platform_event("event_0");
+    let counted = |name| {
+        let label = format!(r#"datahub_relay_unknown_platform_events_total{{name="{name}",pipeline="p"}}"#);
+        sample(&metrics, &label)
+    };
+    assert_eq!(counted("event_0").as_deref(), Some("2"));
+    assert_eq!(counted("event_49").as_deref(), Some("1"));
+    assert_eq!(counted("event_50"), None);
+    assert_eq!(counted("other").as_deref(), Some("11"));
 }
 
 #[test]

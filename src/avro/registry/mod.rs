@@ -7,6 +7,10 @@
 mod answer;
 mod client;
 mod error;
+mod look_ups;
+mod presence;
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -14,22 +18,25 @@ mod tls_tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::compiled::CompiledSchema;
 use super::settings::RegistrySettings;
 use super::wire::SchemaId;
 use client::{FoundSchema, LookUpFailure, RegistryClient};
 pub use error::{RegistryError, RegistrySetupError};
+use look_ups::LookUps;
+use presence::Presence;
+pub use presence::RegistryReports;
 
 /// Writers' schemas by id, compiled, asked for once.
 pub struct SchemaRegistry {
     clients: Vec<RegistryClient>,
     patience: Patience,
     schemas: RwLock<HashMap<SchemaId, Arc<CompiledSchema>>>,
-    /// One lock per id that is being asked for: whoever holds it asks, the others wait for the answer.
-    look_ups: Mutex<HashMap<SchemaId, Arc<tokio::sync::Mutex<LookUp>>>>,
+    look_ups: LookUps,
+    presence: Presence,
     /// An id that was resolved: that this is a registry is certain from then on.
     resolved: OnceLock<SchemaId>,
 }
@@ -43,16 +50,6 @@ pub struct Patience {
     pub first_wait: Duration,
     /// The longest wait after a failure.
     pub longest_wait: Duration,
-}
-
-/// What is remembered of an id that has not been resolved.
-#[derive(Default)]
-struct LookUp {
-    failures_in_a_row: u32,
-    /// Since when the registry says that it does not have the schema.
-    refused_since: Option<Instant>,
-    /// The last failure, and until when it is the answer to whoever asks.
-    last: Option<(RegistryError, Instant)>,
 }
 
 impl SchemaRegistry {
@@ -76,9 +73,15 @@ impl SchemaRegistry {
             clients: RegistryClient::for_each_url(settings)?,
             patience,
             schemas: RwLock::default(),
-            look_ups: Mutex::default(),
+            look_ups: LookUps::default(),
+            presence: Presence::new(),
             resolved: OnceLock::new(),
         })
+    }
+
+    /// Tells `reports` from now on how the registry answers. Only the first call has an effect.
+    pub fn report_to(&self, reports: Arc<dyn RegistryReports>) {
+        self.presence.report_to(reports);
     }
 
     /// The schema of `id` if it has been resolved before. Never asks, never waits for somebody who asks.
@@ -87,8 +90,9 @@ impl SchemaRegistry {
     }
 
     /// The schema of `id`, from the registry if need be. However many ask for an id, the registry is
-    /// asked once; after a failure all of them get the same error until its `retry_after` is over. The
-    /// future may be dropped at any time; whoever waits next goes on.
+    /// asked once; after a failure all of them get the same error until its `retry_after` is over, or
+    /// until the registry answers anybody ([`SchemaRegistry::wait_for_answers`]). The future may be
+    /// dropped at any time; whoever waits next goes on.
     ///
     /// An id that the registry does not know is asked for again for [`Patience::unknown_id`], as a
     /// record may overtake the news of its schema. That happens once per id, not once per record.
@@ -99,36 +103,59 @@ impl SchemaRegistry {
         if let Some(schema) = self.cached(id) {
             return Ok(schema);
         }
-        let look_up = self.look_up_of(id);
+        let look_up = self.look_ups.of(id);
         let mut look_up = look_up.lock().await;
         loop {
             if let Some(schema) = self.cached(id) {
                 return Ok(schema);
             }
-            if let Some(error) = look_up.standing_error() {
+            if let Some(error) = look_up.standing_error(self.presence.recoveries()) {
                 return Err(error);
             }
-            match self.ask(id).await {
+            let answer = self.ask(id).await;
+            let recoveries = self.presence.note(id, &answer);
+            self.presence.looked_up(&answer);
+            match answer {
                 Ok(schema) => {
                     self.keep(id, &schema);
                     return Ok(schema);
                 }
                 Err(error) => {
-                    let wait = look_up.note(error, &self.patience)?;
+                    let wait = look_up.note(error, recoveries, &self.patience)?;
                     tokio::time::sleep(wait).await;
                 }
             }
         }
     }
 
+    /// Waits until the registry is not known to be out: returns at once where its last answer was one,
+    /// and otherwise with its next answer, to whomever. Whoever got [`RegistryError::Unavailable`] need
+    /// not wait longer than this, however much of its `retry_after` is left.
+    pub async fn wait_for_answers(&self) {
+        self.presence.wait().await;
+    }
+
     /// Asks the registry, past all caches, whether it works: that it knows an id or says that it does
-    /// not are both signs of health.
+    /// not are both signs of health. After a look-up that was not answered it also has to answer that.
     ///
     /// # Errors
     /// [`RegistryError::Unavailable`] if it gives neither answer.
     pub async fn probe(&self) -> Result<(), RegistryError> {
-        let id = self.resolved.get().copied().unwrap_or(SchemaId(0));
-        match self.ask(id).await {
+        let mut id = self.resolved.get().copied().unwrap_or(SchemaId(0));
+        let mut answer = self.ask(id).await;
+        if let Some(in_vain) = self.presence.asked_in_vain()
+            && in_vain != id
+            && !matches!(answer, Err(RegistryError::Unavailable { .. }))
+        {
+            // Otherwise an id that the registry alone can't serve would make it come and go.
+            id = in_vain;
+            answer = self.ask(id).await;
+        }
+        if let Ok(schema) = &answer {
+            self.keep(id, schema);
+        }
+        self.presence.note(id, &answer);
+        match answer {
             Err(error @ RegistryError::Unavailable { .. }) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -178,61 +205,8 @@ impl SchemaRegistry {
     }
 
     fn keep(&self, id: SchemaId, schema: &Arc<CompiledSchema>) {
-        let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
-        schemas.insert(id, Arc::clone(schema));
-    }
-
-    fn look_up_of(&self, id: SchemaId) -> Arc<tokio::sync::Mutex<LookUp>> {
-        let mut look_ups = self.look_ups.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(look_ups.entry(id).or_default())
-    }
-}
-
-impl LookUp {
-    /// The last failure, while it is too early to ask again.
-    fn standing_error(&self) -> Option<RegistryError> {
-        let (error, until) = self.last.clone()?;
-        let left = until.checked_duration_since(Instant::now())?;
-        Some(match error {
-            RegistryError::Unavailable { id, url, answer, advice, .. } => {
-                RegistryError::Unavailable { id, url, answer, advice, retry_after: left }
-            }
-            lasting => lasting,
-        })
-    }
-
-    /// Takes a failure down. `Ok` is the wait before the next attempt of the same caller, `Err` what it
-    /// is to be told.
-    fn note(&mut self, error: RegistryError, patience: &Patience) -> Result<Duration, RegistryError> {
-        let now = Instant::now();
-        let wait = patience.wait_after(self.failures_in_a_row);
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        let (error, until) = match error {
-            RegistryError::Unavailable { id, url, answer, advice, .. } => {
-                // What was asked before an outage does not count: the registry may come back changed.
-                self.refused_since = None;
-                (RegistryError::Unavailable { id, url, answer, advice, retry_after: wait }, now + wait)
-            }
-            error => {
-                let waited = now - *self.refused_since.get_or_insert(now);
-                let left = patience.unknown_id.saturating_sub(waited);
-                if !left.is_zero() {
-                    return Ok(wait.min(left));
-                }
-                (error.after(waited), now + patience.longest_wait)
-            }
-        };
-        self.last = Some((error.clone(), until));
-        Err(error)
-    }
-}
-
-impl RegistryError {
-    fn after(self, waited: Duration) -> Self {
-        match self {
-            Self::UnknownSchema { id, url, answer, .. } => Self::UnknownSchema { id, url, answer, waited },
-            other => other,
-        }
+        self.schemas.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(schema));
+        self.look_ups.forget(id);
     }
 }
 

@@ -10,13 +10,13 @@ use super::*;
 use crate::avro::schemas;
 use crate::avro::settings::RegistryAuth;
 
-const IMPATIENT: Patience = Patience {
+pub(super) const IMPATIENT: Patience = Patience {
     unknown_id: Duration::from_millis(60),
     first_wait: Duration::from_millis(10),
     longest_wait: Duration::from_secs(60),
 };
 
-fn settings(url: &str) -> RegistrySettings {
+pub(super) fn settings(url: &str) -> RegistrySettings {
     RegistrySettings {
         urls: vec![Url::parse(url).unwrap()],
         auth: RegistryAuth::None,
@@ -27,25 +27,25 @@ fn settings(url: &str) -> RegistrySettings {
     }
 }
 
-fn registry(url: &str) -> SchemaRegistry {
+pub(super) fn registry(url: &str) -> SchemaRegistry {
     SchemaRegistry::with_patience(&settings(url), IMPATIENT).unwrap()
 }
 
-fn schema_answer() -> ResponseTemplate {
+pub(super) fn schema_answer() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({"schema": schemas::PLATFORM_EVENT_JSON}))
 }
 
-fn unknown_answer() -> ResponseTemplate {
+pub(super) fn unknown_answer() -> ResponseTemplate {
     ResponseTemplate::new(404).set_body_json(json!({"error_code": 40403, "message": "Schema not found"}))
 }
 
-async fn server_with(id: u32, answer: ResponseTemplate) -> MockServer {
+pub(super) async fn server_with(id: u32, answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     answer_to(&server, id, answer).await;
     server
 }
 
-async fn answer_to(server: &MockServer, id: u32, answer: ResponseTemplate) {
+pub(super) async fn answer_to(server: &MockServer, id: u32, answer: ResponseTemplate) {
     Mock::given(method("GET"))
         .and(path(format!("/schemas/ids/{id}")))
         .respond_with(answer)
@@ -53,7 +53,7 @@ async fn answer_to(server: &MockServer, id: u32, answer: ResponseTemplate) {
         .await;
 }
 
-async fn requests(server: &MockServer) -> usize {
+pub(super) async fn requests(server: &MockServer) -> usize {
     server.received_requests().await.unwrap().len()
 }
 

@@ -1,0 +1,39 @@
+//! What the registry's client tells, passed on to metrics, health and the log.
+
+use std::sync::Arc;
+
+use crate::avro::{RegistryError, RegistryReports};
+use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
+
+/// Passes on how the registry of one pipeline answers.
+pub(super) struct RegistryWatch {
+    pub(super) pipeline: Arc<str>,
+    pub(super) metrics: Arc<PipelineMetrics>,
+    pub(super) health: Arc<PipelineHealth>,
+}
+
+impl RegistryReports for RegistryWatch {
+    fn looked_up(&self, result: &Result<(), RegistryError>) {
+        self.metrics.registry_lookup(match result {
+            Ok(()) => RegistryLookup::Found,
+            Err(RegistryError::UnknownSchema { .. }) => RegistryLookup::Unknown,
+            Err(RegistryError::InvalidSchema { .. } | RegistryError::Unavailable { .. }) => {
+                RegistryLookup::Failed
+            }
+        });
+    }
+
+    fn answers(&self, again: bool) {
+        self.health.holds(Condition::Registry);
+        if again {
+            tracing::info!(pipeline = %self.pipeline, "the schema registry answers again");
+        }
+    }
+
+    fn is_out(&self, error: &RegistryError, since_now: bool) {
+        self.health.lacks(Condition::Registry, error.to_string());
+        if since_now {
+            tracing::warn!(pipeline = %self.pipeline, "waiting for the schema registry: {error}");
+        }
+    }
+}
