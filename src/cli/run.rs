@@ -76,13 +76,7 @@ async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool 
         metrics: Arc::new(Metrics::new()),
         board: Arc::new(HealthBoard::new(settings.livez_stall)),
     };
-    let monitoring = match monitoring(settings, &surroundings).await {
-        Ok(monitoring) => monitoring,
-        Err(text) => {
-            tracing::error!("{text}");
-            return false;
-        }
-    };
+    // First of all: from here on a signal stops in order.
     let stop = CancellationToken::new();
     match StopSignals::listen() {
         Ok(signals) => drop(tokio::spawn(signals.stop(stop.clone()))),
@@ -91,6 +85,13 @@ async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool 
             return false;
         }
     }
+    let monitoring = match monitoring(settings, &surroundings).await {
+        Ok(monitoring) => monitoring,
+        Err(text) => {
+            tracing::error!("{text}");
+            return false;
+        }
+    };
     let mut all_well = loaded.problems.is_empty();
     for problem in &loaded.problems {
         let health = surroundings.board.pipeline(&problem.file.display().to_string());
