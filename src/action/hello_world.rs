@@ -52,6 +52,9 @@ impl Action for HelloWorld {
         });
         match printed.await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(ActionError::Broken { message: "nobody reads standard output any more".to_owned() })
+            }
             Ok(Err(error)) => Err(cannot_print(&error)),
             Err(stopped) => Err(cannot_print(&stopped)),
         }

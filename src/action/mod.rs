@@ -40,7 +40,8 @@ pub trait Action: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ActionError::Retryable`] if another attempt at the same event makes sense,
-    /// [`ActionError::Permanent`] if it does not: the event then goes to the dead letters at once.
+    /// [`ActionError::Permanent`] if it does not: the event then goes to the dead letters at once;
+    /// [`ActionError::Broken`] if no event can be acted on any more: the pipeline stops.
     async fn act(&self, event: &Envelope) -> Result<(), ActionError>;
 
     /// Called once, before the process ends, also after a failure. Flushes and closes what the action
@@ -65,6 +66,13 @@ pub enum ActionError {
         /// How long the other side asked to wait, if it said so; the longer of this and the
         /// pipeline's own backoff counts.
         retry_after: Option<Duration>,
+    },
+    /// No attempt at any event will succeed until the process is started again: standard output is a pipe
+    /// that nobody reads any more. The pipeline stops, and the event's offset stays uncommitted.
+    #[error("{message}")]
+    Broken {
+        /// What went wrong, without secrets.
+        message: String,
     },
     /// No attempt will succeed: the event itself is what the other side refuses.
     #[error("{message}")]

@@ -40,7 +40,11 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment
     let loaded = recipe::load(&args.config, environment);
     tell(&loaded);
     if loaded.recipes.is_empty() {
-        tracing::error!("no recipe can run");
+        if loaded.problems.is_empty() && !loaded.disabled.is_empty() {
+            tracing::error!("all recipes are disabled; set `enabled: true` in one of them");
+        } else {
+            tracing::error!("no recipe can run");
+        }
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("relay").build()

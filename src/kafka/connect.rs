@@ -36,7 +36,8 @@ pub(super) fn connect(
                 let brokers = settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
                 return Err(ConsumerError::Unreachable { brokers, seconds: PATIENCE.as_secs(), source });
             }
-            tracing::warn!(error = %source, "cannot reach Kafka, trying again");
+            let brokers = settings.properties.get("bootstrap.servers").map_or("", String::as_str);
+            tracing::warn!(brokers, error = %source, "cannot reach Kafka, trying for {} s in all", PATIENCE.as_secs());
         };
         let error =
             metadata.topics().iter().find(|found| found.name() == topic).and_then(|found| found.error());

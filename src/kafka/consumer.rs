@@ -96,6 +96,8 @@ pub fn consume<S: Screen, P: Processor>(
     parts: ConsumerParts<S>,
     lanes: impl FnOnce(CommitBell) -> Lanes<P>,
 ) -> Result<(), ConsumerError> {
+    // Every line of this thread names its pipeline.
+    let _span = tracing::error_span!("consume", pipeline = parts.pipeline).entered();
     let config = consumer_config(&parts.settings);
     let context = RelayContext::new(&parts.pipeline);
     let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;

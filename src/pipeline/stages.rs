@@ -24,6 +24,9 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// The wait before the registry is asked again where its error names none.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The class of a failure that is the action's and not the event's.
+const BROKEN: &str = "broken";
+
 /// What the stages of one pipeline are made of.
 pub(super) struct Parts {
     pub(super) pipeline: Arc<str>,
@@ -130,6 +133,10 @@ impl Stages {
                 }
                 Ok(Outcome::Acted(position()))
             }
+            // Nothing is wrong with the event: it is no dead letter, and comes again.
+            Err(failure) if failure.class == BROKEN => {
+                Ok(Outcome::Failed(position(), failure.stage, failure.message))
+            }
             Err(failure) => self.give_up(delivery, Some(&envelope), failure).await,
         }
     }
@@ -199,6 +206,7 @@ impl Stages {
                 ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => ("", *retry_after),
                 ActionError::Retryable { .. } => ("retries_exhausted", None),
                 ActionError::Permanent { .. } => ("permanent", None),
+                ActionError::Broken { .. } => (BROKEN, None),
             };
             if !class.is_empty() {
                 let message = error.to_string();

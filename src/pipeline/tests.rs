@@ -133,6 +133,17 @@ async fn an_action_that_panics_leaves_a_dead_letter_and_its_lane_goes_on() {
 }
 
 #[tokio::test]
+async fn an_action_that_cannot_go_on_fails_the_pipeline_and_makes_no_dead_letter_of_the_event() {
+    let (_server, registry) = registry().await;
+    let letters = Arc::new(Letters::default());
+    let action = Scripted(|_| Err(ActionError::Broken { message: "nobody reads".into() }));
+    let stages = stages(parts(registry, action, Arc::clone(&letters)));
+    let processed = stages.process(&delivery(0)).await;
+    assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
+    assert!(letters.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
     let (_server, registry) = registry().await;
     let letters = Arc::new(Letters::default());

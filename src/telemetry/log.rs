@@ -54,7 +54,12 @@ pub enum LogError {
 /// If the level cannot be read, or logging is set up already.
 pub fn init(format: LogFormat, level: &str, environment: &Environment) -> Result<(), LogError> {
     let filter = filter(level, environment.get(FILTER_VARIABLE))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. Reporting that would be a line, too: where standard error is
+    // a full disk or a pipe that nobody reads, it would panic in whatever task logs next.
+    let builder = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

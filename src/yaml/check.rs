@@ -40,7 +40,8 @@ pub fn read_as<T: DeserializeOwned + JsonSchema>(
     let errors = findings.errors();
     let checked = Checker { root: &schema, rules }.check(node, &schema, at, findings)?;
     let value = serde_json::from_value(checked).ok();
-    if value.is_none() && findings.errors() == errors {
+    // An error noted before (a variable that is not set) explains it, too.
+    if value.is_none() && findings.errors() == errors && errors == 0 {
         // The schema comes from the same struct, so this is ours to mend, not the user's. serde's own
         // words are left out, they may quote a secret.
         findings.error(at, "cannot be read, although every key fits: please report this file as a bug");

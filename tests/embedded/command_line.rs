@@ -87,3 +87,15 @@ fn a_monitoring_port_in_use_is_exit_code_1_and_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains(&port), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_no_result() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has a full device");
+    let status = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+        .args(["run", "-c", "/nonexistent/recipe.yml"])
+        .env_clear()
+        .stderr(full)
+        .status()
+        .expect("the program was built");
+    assert_eq!(status.code(), Some(1), "the recipe that is not there, and not a panic");
+}
