@@ -166,7 +166,11 @@ enum Origin {
 fn wrong_broker(servers: &str) -> Option<(&str, &'static str)> {
     servers.split(',').map(str::trim).find_map(|server| {
         // A security protocol in front is librdkafka's way to give each broker its own.
-        let address = server.rsplit_once("://").map_or(server, |(_, address)| address);
+        let (protocol, address) = server.rsplit_once("://").unwrap_or(("PLAINTEXT", server));
+        let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+        if !protocols.iter().any(|known| known.eq_ignore_ascii_case(protocol)) {
+            return Some((server, "brokers as host:port, separated by commas"));
+        }
         let (host, port) = match address.strip_prefix('[') {
             Some(address) => match address.split_once(']') {
                 Some((host, "")) => (host, None),
@@ -308,9 +312,19 @@ mod tests {
         for right in ["a:1", "a", "a:1,b:65535", "a:1, b:2", "[::1]:9092", "10.0.0.1:9092", "SSL://a:1"] {
             assert_eq!(with_brokers(right), None, "{right}");
         }
-        for wrong in
-            ["a:0", "a:65536", "a:x", "a:", ":9092", "a:1,", "a b:1", "a/b:1", "[::1:9092", "[::1]9092"]
-        {
+        for wrong in [
+            "a:0",
+            "a:65536",
+            "a:x",
+            "a:",
+            ":9092",
+            "a:1,",
+            "a b:1",
+            "a/b:1",
+            "[::1:9092",
+            "[::1]9092",
+            "http://a:1",
+        ] {
             assert!(
                 with_brokers(wrong).is_some_and(|error| error.starts_with("connection.bootstrap: ")),
                 "{wrong}"

@@ -95,6 +95,11 @@ fn clash(recipe: &Recipe, other: &Recipe, place: Mark) -> Option<String> {
     if recipe.name == other.name {
         return Some(format!("{there} has the same name; give each recipe its own"));
     }
+    if recipe.consumer.group_id == other.consumer.group_id {
+        return Some(format!(
+            "reads as the same consumer group as {there}, so each would see only a part of the events; give each its own group.id"
+        ));
+    }
     let dead_letters = recipe.delivery.failed_events_file(&recipe.name);
     (dead_letters == other.delivery.failed_events_file(&other.name)).then(|| {
         format!("leads to the same dead-letter file as the name in {there}; rename one, or give it its own options.failed_events_dir")

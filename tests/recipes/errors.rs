@@ -219,6 +219,21 @@ fn two_recipes_cannot_have_one_name_or_one_dead_letter_file() {
 }
 
 #[test]
+fn two_recipes_cannot_share_a_consumer_group() {
+    let grouped = |name: &str| {
+        let config = "{connection: {consumer_config: {group.id: shared}}}";
+        format!("name: {name}\nsource: {{type: kafka, config: {config}}}\naction: {{type: noop}}\n")
+    };
+    let directory = Directory::with(&[("1.yml", &grouped("one")), ("2.yml", &grouped("two"))]);
+    let loaded = directory.load(&Environment::default());
+    assert_eq!(
+        directory.lines(&loaded.problems)[0],
+        "1.yml:1:1: name: reads as the same consumer group as 2.yml:1, so each would see only a part of the events; give each its own group.id"
+    );
+    assert!(loaded.recipes.is_empty());
+}
+
+#[test]
 fn what_has_no_effect_is_said_as_a_warning() {
     assert_eq!(
         warnings(&minimal("options: {retry_cuont: 3}\n")),
