@@ -25,7 +25,7 @@ use super::reports::Reports;
 use super::screen::Screen;
 use super::settings::ConsumerSettings;
 use super::slots::Slots;
-use super::watchdog::Watchdog;
+use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
 use crate::event::DropReason;
 
@@ -230,9 +230,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let reports = &self.parts.reports;
         for slot in self.slots.iter() {
             let source = slot.source();
-            let topic = statistics.topics.get(&*source.topic);
-            let figures = topic.and_then(|topic| topic.partitions.get(&source.partition));
-            if let Some(end) = figures.map(|figures| figures.ls_offset).filter(|end| *end >= 0) {
+            if let Some(end) =
+                figures_of(statistics, source).map(|figures| figures.ls_offset).filter(|end| *end >= 0)
+            {
                 reports.position(source, slot.epoch.committed_offset(), end);
             }
         }

@@ -6,12 +6,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 
 use super::slots::Slot;
+use crate::event::TopicPartition;
 
 /// How long a partition may stand still.
 const STALL: Duration = Duration::from_secs(30);
+
+/// What librdkafka's statistics say of a partition.
+pub(super) fn figures_of<'a>(statistics: &'a Statistics, source: &TopicPartition) -> Option<&'a Partition> {
+    statistics.topics.get(&*source.topic)?.partitions.get(&source.partition)
+}
 
 /// What was seen of the partitions at the last looks, one for each statistics of librdkafka.
 #[derive(Debug, Default)]
@@ -35,9 +41,7 @@ impl Watchdog {
         let mut stalled = None;
         for slot in slots {
             let source = slot.source();
-            let topic = statistics.topics.get(&*source.topic);
-            let figures = topic.and_then(|topic| topic.partitions.get(&source.partition));
-            let more = figures.is_some_and(|figures| slot.next < figures.ls_offset);
+            let more = figures_of(statistics, source).is_some_and(|figures| slot.next < figures.ls_offset);
             let free = !slot.paused && slot.move_to.is_none() && slot.epoch.unfinished() == 0;
             if !(connected && more && free) {
                 continue;
