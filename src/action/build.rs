@@ -8,6 +8,7 @@ use super::config::ActionConfig;
 use super::file::FileAction;
 use super::hello_world::HelloWorld;
 use super::noop::Noop;
+use super::webhook::{self, WebhookSetupError};
 
 /// What an action may know of the pipeline that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,14 @@ pub enum ActionBuildError {
         /// The pipeline's name.
         pipeline: Arc<str>,
     },
+    /// The `webhook` action.
+    #[error("pipeline {pipeline}: the webhook action: {source}")]
+    Webhook {
+        /// The pipeline's name.
+        pipeline: Arc<str>,
+        /// What is wrong with it.
+        source: WebhookSetupError,
+    },
 }
 
 /// Builds the action that a recipe names. Blocks for as long as opening a file takes.
@@ -58,5 +67,7 @@ pub fn build(config: &ActionConfig, context: ActionContext) -> Result<Arc<dyn Ac
         ActionConfig::File { path, rotate_bytes, rotate_keep } => {
             Arc::new(FileAction::open(path, (*rotate_bytes, *rotate_keep), context)?)
         }
+        ActionConfig::Webhook(settings) => webhook::build(settings, &context.pipeline)
+            .map_err(|source| ActionBuildError::Webhook { pipeline: context.pipeline, source })?,
     })
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::webhook::WebhookSettings;
+
 /// An action and its settings, checked and ready to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionConfig {
@@ -24,6 +26,8 @@ pub enum ActionConfig {
         /// How many full files are kept besides the one that is written; `None` keeps all.
         rotate_keep: Option<u32>,
     },
+    /// Posts each event to a URL.
+    Webhook(Box<WebhookSettings>),
 }
 
 /// `action.config` of `hello_world`.

@@ -8,6 +8,7 @@ mod config;
 mod file;
 mod hello_world;
 mod noop;
+mod webhook;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use config::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
 pub use file::FileAction;
 pub use hello_world::HelloWorld;
 pub use noop::Noop;
+pub use webhook::{Webhook, WebhookConfig, WebhookSettings, WebhookSetupError};
 
 /// Something that is done with each event that passed a recipe's filters.
 ///
@@ -46,7 +48,8 @@ pub trait Action: Send + Sync + 'static {
 
     /// Called once, before the process ends, also after a failure. Flushes and closes what the action
     /// holds. No `act` begins any more, and those that ran have returned or were dropped; only one that
-    /// did not let itself be dropped, because it blocks its thread, may still be running.
+    /// did not let itself be dropped, because it blocks its thread, may still be running. After a few
+    /// seconds it is left behind.
     ///
     /// # Errors
     /// What could not be flushed. It is logged; the events concerned were acknowledged before.

@@ -25,6 +25,9 @@ const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the registry is asked whether it is there, for readiness.
 const REGISTRY_PROBE: Duration = Duration::from_secs(10);
 
+/// How long an action may take to close. What it was given is acknowledged by then.
+const ACTION_CLOSES: Duration = Duration::from_secs(5);
+
 /// How a pipeline ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -85,10 +88,31 @@ impl Pipeline {
             Ok(()) => self.consume(stop).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = self.parts.action.close().await {
-            tracing::error!(pipeline = %self.parts.pipeline, %error, "the action did not close cleanly");
-        }
+        self.close_action(ACTION_CLOSES).await;
         result
+    }
+
+    /// Closes the action, or leaves it behind. On a task of its own, so that one that blocks its thread
+    /// cannot hold the end of the process either.
+    pub(super) async fn close_action(&self, at_most: Duration) {
+        let pipeline = &self.parts.pipeline;
+        let action = Arc::clone(&self.parts.action);
+        let closing = self.runtime.spawn(async move { action.close().await });
+        match tokio::time::timeout(at_most, closing).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => {
+                tracing::error!(%pipeline, %error, "the action did not close cleanly");
+            }
+            Ok(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that ends cancels it.
+                Err(error) => tracing::warn!(%pipeline, %error, "the action was not closed"),
+            },
+            Err(_) => {
+                let seconds = at_most.as_secs();
+                tracing::warn!(%pipeline, "the action did not close within {seconds} s and is left behind");
+            }
+        }
     }
 
     /// Asks the registry until it answers, at the longest [`REGISTRY_PATIENCE`].

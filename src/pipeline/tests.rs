@@ -269,8 +269,8 @@ impl Action for PanicsWhenClosed {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pipeline_that_panics_has_failed_and_says_so() {
+/// A pipeline around an action, and the board that shows it.
+fn pipeline_around(action: impl Action) -> (Pipeline, Arc<HealthBoard>) {
     let directory = tempfile::tempdir().unwrap();
     let (file, letters) = (directory.path().join("recipe.yml"), directory.path().display());
     let recipe = format!(
@@ -285,13 +285,38 @@ async fn a_pipeline_that_panics_has_failed_and_says_so() {
         metrics: Arc::new(Metrics::new()),
         board: Arc::new(HealthBoard::new(PATIENCE)),
     };
-    let wrap = |_| Arc::new(PanicsWhenClosed) as Arc<dyn Action>;
-    let pipeline = Pipeline::build_around(recipe, &surroundings, wrap).unwrap();
+    let pipeline = Pipeline::build_around(recipe, &surroundings, |_| Arc::new(action)).unwrap();
+    (pipeline, surroundings.board)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_that_panics_has_failed_and_says_so() {
+    let (pipeline, board) = pipeline_around(PanicsWhenClosed);
     // Stopped beforehand, so that it neither asks the registry nor connects.
     let stop = CancellationToken::new();
     stop.cancel();
     let ended = pipeline.run(stop).await;
     assert!(matches!(ended.result, Err(PipelineError::Panicked(_))), "{ended:?}");
-    let health = &surroundings.board.readiness().pipelines[0];
+    let health = &board.readiness().pipelines[0];
     assert_eq!(health.failure.as_deref(), Some("the pipeline panicked: nothing to close"));
+}
+
+struct NeverCloses;
+
+#[async_trait]
+impl Action for NeverCloses {
+    async fn act(&self, _: &Envelope) -> Result<(), ActionError> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), ActionError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_does_not_close_is_left_behind() {
+    let (pipeline, _) = pipeline_around(NeverCloses);
+    let closed = tokio::time::timeout(PATIENCE, pipeline.close_action(Duration::from_millis(1))).await;
+    assert!(closed.is_ok());
 }

@@ -10,7 +10,7 @@ use super::Recipe;
 use super::model::{DatahubConfig, RecipeConfig};
 use super::supported::{ACTIONS, FILTERS, SOURCES, not_supported_yet};
 use super::variables::expand_all;
-use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
+use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::delivery::OptionsConfig;
 use crate::environment::Environment;
 use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
@@ -153,6 +153,11 @@ fn action(root: &Node, findings: &mut Findings) -> Option<ActionConfig> {
                 findings.warning(&at, "has no effect without rotate_bytes");
             }
             Some(config.into())
+        }
+        "webhook" => {
+            let config: WebhookConfig = config_of(node, &at, findings)?;
+            let settings = config.resolve(&at.key("config"), findings)?;
+            Some(ActionConfig::Webhook(Box::new(settings)))
         }
         _ => config_of::<NoopConfig>(node, &at, findings).map(ActionConfig::from),
     }

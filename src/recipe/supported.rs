@@ -36,9 +36,8 @@ pub(super) const FILTERS: Kinds = Kinds { what: "filter", known: &["event_type"]
 
 pub(super) const ACTIONS: Kinds = Kinds {
     what: "action",
-    known: &["hello_world", "noop", "file"],
+    known: &["hello_world", "noop", "file", "webhook"],
     not_yet: &[
-        "webhook",
         "slack",
         "teams",
         "kafka",

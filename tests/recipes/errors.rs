@@ -132,13 +132,13 @@ fn a_type_that_is_not_there_is_unknown_or_not_supported_yet() {
     assert_eq!(
         action("executor"),
         [
-            "recipe.yml:3:10: action.type: the action type \"executor\" is not supported yet by this version; supported: hello_world, noop, file"
+            "recipe.yml:3:10: action.type: the action type \"executor\" is not supported yet by this version; supported: hello_world, noop, file, webhook"
         ]
     );
     assert_eq!(
         action("my_actions.mine:Mine"),
         [
-            "recipe.yml:3:10: action.type: actions written in Python are not supported yet by this version; supported: hello_world, noop, file"
+            "recipe.yml:3:10: action.type: actions written in Python are not supported yet by this version; supported: hello_world, noop, file, webhook"
         ]
     );
     let source =

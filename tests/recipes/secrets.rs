@@ -44,6 +44,7 @@ fn a_value_from_a_variable_is_in_no_error() {
     }
     for recipe in [
         "name: ${CANARY}\nsource: {type: \"${CANARY}\"}\naction: {type: \"${CANARY}\"}\n",
+        "name: p\nsource: {type: kafka}\naction: {type: webhook, config: {url: \"${CANARY}\", headers: {X: \"${CANARY}\\n\", Y: [\"${CANARY}\"]}, timeout_seconds: \"${CANARY}\", client_key_path: \"${CANARY}\"}}\n",
         "name: p\nsource: {type: kafka}\naction: {type: noop}\noptions: {commit: \"${CANARY}\", failure_mode: \"${CANARY}\"}\n",
     ] {
         for text in texts(recipe) {
