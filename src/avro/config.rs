@@ -22,12 +22,34 @@ pub struct RegistryConfig {
     /// File with the client's key, PEM.
     #[serde(rename = "ssl.key.location")]
     pub ssl_key_location: Option<String>,
+    /// Password of the client's key, which must then be PKCS#8.
+    #[serde(rename = "ssl.key.password")]
+    pub ssl_key_password: Option<String>,
+    /// URL of the HTTP proxy that requests go through.
+    pub proxy: Option<String>,
     /// Bearer token.
     #[serde(rename = "bearer.auth.token")]
     pub bearer_auth_token: Option<String>,
     /// Time-out of one request, in seconds (default 5).
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]
     pub timeout: Option<f64>,
+    /// Accepted for compatibility: a look-up is repeated until it is answered.
+    #[serde(rename = "max.retries")]
+    pub max_retries: Option<u32>,
+    /// The wait before a request is repeated, in milliseconds; it doubles each time (default 1000).
+    #[serde(rename = "retries.wait.ms")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub retries_wait_ms: Option<u64>,
+    /// The longest such wait, in milliseconds (default 60000).
+    #[serde(rename = "retries.max.wait.ms")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub retries_max_wait_ms: Option<u64>,
+    /// Accepted for compatibility: every schema that was resolved is kept.
+    #[serde(rename = "cache.capacity")]
+    pub cache_capacity: Option<u64>,
+    /// Accepted for compatibility: an id never changes its meaning.
+    #[serde(rename = "cache.latest.ttl.sec")]
+    pub cache_latest_ttl_sec: Option<f64>,
 }
 
 /// Shows which keys are set, not their values: some are secrets.

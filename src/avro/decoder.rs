@@ -140,9 +140,7 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::avro::{
-        Patience, RegistryAuth, RegistrySettings, ScanCache, SchemaId, encode_json, platform_event_json,
-    };
+    use crate::avro::{Patience, RegistrySettings, ScanCache, SchemaId, encode_json, platform_event_json};
     use crate::event::{FieldSet, Position, Scanned, Stage, TopicPartition};
 
     /// A registry that knows change logs as id 2, and answers 500 to id 99.
@@ -153,16 +151,9 @@ mod tests {
         known.respond_with(ResponseTemplate::new(200).set_body_json(schema)).mount(&server).await;
         let broken = Mock::given(path("/schemas/ids/99"));
         broken.respond_with(ResponseTemplate::new(500)).mount(&server).await;
-        let settings = RegistrySettings {
-            urls: vec![Url::parse(&server.uri()).unwrap()],
-            auth: RegistryAuth::None,
-            ca_file: None,
-            certificate_file: None,
-            key_file: None,
-            timeout: RegistrySettings::DEFAULT_TIMEOUT,
-        };
+        let settings = RegistrySettings::at(vec![Url::parse(&server.uri()).unwrap()]);
         let patience = Patience { unknown_id: std::time::Duration::ZERO, ..Patience::default() };
-        let registry = SchemaRegistry::with_patience(&settings, patience).unwrap();
+        let registry = SchemaRegistry::new(&RegistrySettings { patience, ..settings.clone() }).unwrap();
         (server, Arc::new(registry))
     }
 

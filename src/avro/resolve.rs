@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::config::RegistryConfig;
-use super::settings::{RegistryAuth, RegistrySettings};
+use super::settings::{Patience, RegistryAuth, RegistrySettings};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -51,7 +51,10 @@ impl RegistryConfig {
             ca_file: file("ssl.ca.location", &self.ssl_ca_location),
             certificate_file: file("ssl.certificate.location", &self.ssl_certificate_location),
             key_file: file("ssl.key.location", &self.ssl_key_location),
+            key_password: given(&self.ssl_key_password).map(SecretString::from),
+            proxy: self.proxy(&at, findings),
             timeout: self.timeout.map_or(RegistrySettings::DEFAULT_TIMEOUT, Duration::from_secs_f64),
+            patience: self.patience(&at, findings),
         };
         match (&settings.certificate_file, &settings.key_file) {
             // One of the two may be what another error is about.
@@ -68,15 +71,52 @@ impl RegistryConfig {
         (findings.errors() == errors).then_some(settings)
     }
 
+    fn proxy(&self, at: &KeyPath, findings: &mut Findings) -> Option<SecretString> {
+        let proxy = given(&self.proxy)?;
+        let sound =
+            Url::parse(&proxy).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !sound {
+            // The text itself is not shown: it may hold a password.
+            findings.error(&at.key("proxy"), "expected a URL such as http://proxy:3128");
+        }
+        Some(SecretString::from(proxy))
+    }
+
+    /// The waits between two requests, and a word on what Confluent's clients know and this one need
+    /// not be told.
+    fn patience(&self, at: &KeyPath, findings: &mut Findings) -> Patience {
+        let default = Patience::default();
+        let wait = |ms: Option<u64>, default| ms.map_or(default, Duration::from_millis);
+        let mut patience = Patience {
+            first_wait: wait(self.retries_wait_ms, default.first_wait),
+            longest_wait: wait(self.retries_max_wait_ms, default.longest_wait),
+            ..default
+        };
+        if patience.longest_wait < patience.first_wait {
+            if self.retries_max_wait_ms.is_some() {
+                findings.error(&at.key("retries.max.wait.ms"), "must not be shorter than retries.wait.ms");
+            }
+            patience.longest_wait = patience.first_wait;
+        }
+        let without_effect = [
+            ("max.retries", self.max_retries.is_some(), "a look-up is repeated until it is answered"),
+            ("cache.capacity", self.cache_capacity.is_some(), "every schema that was resolved is kept"),
+            ("cache.latest.ttl.sec", self.cache_latest_ttl_sec.is_some(), "an id never changes its meaning"),
+        ];
+        for (key, _, why) in without_effect.into_iter().filter(|(_, is_given, _)| *is_given) {
+            findings.warning(&at.key(key), format!("has no effect: {why}"));
+        }
+        patience
+    }
+
     fn auth(
         &self,
         from_url: Option<(String, String)>,
         at: &KeyPath,
         findings: &mut Findings,
     ) -> RegistryAuth {
-        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         if self.basic_auth_credentials_source.as_deref() == Some("SASL_INHERIT") {
-            let text = "SASL_INHERIT is not supported yet by this version; give basic.auth.user.info";
+            let text = "SASL_INHERIT is not taken, since the registry has settings of its own; give basic.auth.user.info";
             findings.error(&at.key("basic.auth.credentials.source"), text);
         }
         let user_info_key = at.key("basic.auth.user.info");
@@ -105,6 +145,11 @@ impl RegistryConfig {
             (None, None) => RegistryAuth::None,
         }
     }
+}
+
+/// An empty value counts as not given.
+fn given(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !value.is_empty())
 }
 
 /// User and password.
@@ -254,5 +299,43 @@ mod tests {
                 resolved(&RegistryConfig::default(), Some(wrong), &Environment::default()).unwrap_err();
             assert!(error.contains("expected a URL") && !error.contains("canary"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn what_confluents_clients_know_is_taken_or_has_no_effect_and_says_so() {
+        let config = RegistryConfig {
+            retries_wait_ms: Some(200),
+            retries_max_wait_ms: Some(3_000),
+            max_retries: Some(9),
+            cache_capacity: Some(10),
+            cache_latest_ttl_sec: Some(1.0),
+            ssl_key_password: Some("p".to_owned()),
+            proxy: Some("http://proxy:3128".to_owned()),
+            ..Default::default()
+        };
+        let mut findings = Findings::default();
+        let settings =
+            config.resolve(None, &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+        assert_eq!(settings.patience.first_wait, Duration::from_millis(200));
+        assert_eq!(settings.patience.longest_wait, Duration::from_secs(3));
+        assert!(settings.key_password.is_some() && settings.proxy.is_some());
+        let warned: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
+        assert_eq!(
+            warned,
+            ["max.retries", "cache.capacity", "cache.latest.ttl.sec"]
+                .map(|key| format!("schema_registry_config[\"{key}\"]"))
+        );
+    }
+
+    #[test]
+    fn a_proxy_or_waits_that_make_no_sense_are_refused() {
+        for proxy in ["proxy:3128", "socks://canary", "http://"] {
+            let config = RegistryConfig { proxy: Some(proxy.to_owned()), ..Default::default() };
+            let error = resolved(&config, None, &Environment::default()).unwrap_err();
+            assert!(error.contains("http://proxy:3128") && !error.contains("canary"), "{proxy}: {error}");
+        }
+        let config = RegistryConfig { retries_max_wait_ms: Some(10), ..Default::default() };
+        let error = resolved(&config, None, &Environment::default()).unwrap_err();
+        assert_eq!(error, "must not be shorter than retries.wait.ms");
     }
 }

@@ -16,9 +16,7 @@ use super::stages::{Parts, Stages};
 use super::tally::Tally;
 use super::{Pipeline, PipelineError, Surroundings};
 use crate::action::{Action, ActionError};
-use crate::avro::{
-    Decoder, Patience, RegistryAuth, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas,
-};
+use crate::avro::{Decoder, Patience, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::delivery::{
     Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
@@ -74,14 +72,7 @@ async fn knows_change_logs(server: &MockServer) {
 }
 
 fn settings(server: &MockServer) -> RegistrySettings {
-    RegistrySettings {
-        urls: vec![Url::parse(&server.uri()).unwrap()],
-        auth: RegistryAuth::None,
-        ca_file: None,
-        certificate_file: None,
-        key_file: None,
-        timeout: RegistrySettings::DEFAULT_TIMEOUT,
-    }
+    RegistrySettings::at(vec![Url::parse(&server.uri()).unwrap()])
 }
 
 fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>) -> Parts {
@@ -230,7 +221,7 @@ async fn an_event_that_waits_for_the_registry_goes_on_as_soon_as_a_probe_is_answ
     let out = out.mount_as_scoped(&server).await;
     let patience = Patience { first_wait: Duration::from_secs(3600), ..Patience::default() };
     let patience = Patience { longest_wait: patience.first_wait, ..patience };
-    let registry = SchemaRegistry::with_patience(&settings(&server), patience).unwrap();
+    let registry = SchemaRegistry::new(&RegistrySettings { patience, ..settings(&server) }).unwrap();
     let registry = Arc::new(registry);
     let board = HealthBoard::new(PATIENCE);
     let (metrics, health) = (Metrics::new(), board.pipeline("p"));

@@ -82,7 +82,7 @@ fn is_python_class(kind: &str) -> bool {
 }
 
 /// (the keys above, the key).
-const KEYS: [(&str, &[&str]); 6] = [
+const KEYS: [(&str, &[&str]); 5] = [
     ("", &["transform", "tests"]),
     (
         "source/config",
@@ -101,10 +101,6 @@ const KEYS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("source/config/topic_routes", &["mcp", "fmcp", "avro"]),
-    (
-        "source/config/connection/schema_registry_config",
-        &["ssl.key.password", "proxy", "max.retries", "retries.wait.ms", "retries.max.wait.ms"],
-    ),
     ("source/config/connection/consumer_config", &["oauth_cb"]),
     ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds", "meta"]),
 ];
@@ -117,10 +113,8 @@ fn is_listed(above: &str, key: &str) -> bool {
 fn is_pattern(above: &str, key: &str) -> bool {
     key.starts_with("__DATAHUB_TO_FILE_")
         || match above {
-            "source/config/connection/schema_registry_config" => {
-                key.ends_with("_file") || key.starts_with("cache.")
-            }
-            "source/config/connection/consumer_config" => key.ends_with("_file"),
+            "source/config/connection/schema_registry_config"
+            | "source/config/connection/consumer_config" => key.ends_with("_file"),
             "datahub" => matches!(key, "token_file"),
             _ => false,
         }

@@ -1,9 +1,5 @@
 //! One address of a registry, asked through its client library.
 
-use std::fs;
-use std::path::Path;
-
-use reqwest::{Certificate, ClientBuilder, Identity};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_referenced_schema, get_schema_by_id,
 };
@@ -14,6 +10,7 @@ use url::Url;
 
 use super::answer::{AnswerGuard, Meaning, Refusal, with_causes};
 use super::error::RegistrySetupError;
+use super::tls::HttpParts;
 use crate::avro::settings::{RegistryAuth, RegistrySettings};
 use crate::avro::wire::SchemaId;
 
@@ -55,11 +52,11 @@ impl RegistryClient {
         if settings.urls.is_empty() {
             return Err(RegistrySetupError::NoUrl);
         }
-        let tls = TlsFiles::read(settings)?;
-        settings.urls.iter().map(|url| Self::new(url, settings, &tls)).collect()
+        let http = HttpParts::read(settings)?;
+        settings.urls.iter().map(|url| Self::new(url, settings, &http)).collect()
     }
 
-    fn new(url: &Url, settings: &RegistrySettings, tls: &TlsFiles) -> Result<Self, RegistrySetupError> {
+    fn new(url: &Url, settings: &RegistrySettings, http: &HttpParts) -> Result<Self, RegistrySetupError> {
         let url = base_of(url)?;
         let mut builder = SrSettings::new_builder(url.clone());
         builder.set_timeout(settings.timeout).with_middleware(AnswerGuard);
@@ -72,7 +69,7 @@ impl RegistryClient {
                 builder.set_token_authorization(token.expose_secret());
             }
         }
-        let client = tls.apply_to(http_client(&url));
+        let client = http.client(&url);
         let settings =
             builder.build_with(client).map_err(|error| RegistrySetupError::Client(with_causes(&error)))?;
         Ok(Self { url, settings })
@@ -120,67 +117,6 @@ impl RegistryClient {
     }
 }
 
-/// The certificates and keys that the settings name.
-struct TlsFiles {
-    authorities: Option<Vec<Certificate>>,
-    identity: Option<Identity>,
-}
-
-impl TlsFiles {
-    fn read(settings: &RegistrySettings) -> Result<Self, RegistrySetupError> {
-        let authorities = match &settings.ca_file {
-            None => None,
-            Some(path) => {
-                let pem = read_file("ssl.ca.location", path)?;
-                let found = Certificate::from_pem_bundle(&pem)
-                    .map_err(|error| not_pem(path, "certificates", with_causes(&error)))?;
-                if found.is_empty() {
-                    // Trusting nobody would show up only as a handshake that fails.
-                    return Err(not_pem(path, "certificates", "there are none in it".to_owned()));
-                }
-                Some(found)
-            }
-        };
-        let identity = match (&settings.certificate_file, &settings.key_file) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => {
-                let mut pem = read_file("ssl.certificate.location", certificate)?;
-                pem.push(b'\n');
-                pem.extend(read_file("ssl.key.location", key)?);
-                let identity = Identity::from_pem(&pem).map_err(|error| {
-                    not_pem(key, "an unencrypted key for the certificate", with_causes(&error))
-                })?;
-                Some(identity)
-            }
-            _ => return Err(RegistrySetupError::HalfAnIdentity),
-        };
-        Ok(Self { authorities, identity })
-    }
-
-    fn apply_to(&self, mut client: ClientBuilder) -> ClientBuilder {
-        if let Some(authorities) = &self.authorities {
-            client = client.tls_certs_only(authorities.iter().cloned());
-        }
-        if let Some(identity) = &self.identity {
-            client = client.identity(identity.clone());
-        }
-        client
-    }
-}
-
-fn http_client(url: &str) -> ClientBuilder {
-    // rustls is built without a default for its cryptography, so that only ring is linked. An error
-    // says that this has been done before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().user_agent(concat!("datahub-relay/", env!("CARGO_PKG_VERSION")));
-    if url.starts_with("https:") {
-        return client;
-    }
-    // Loading the system's authorities fails where there are none, as in a slim container, and plain
-    // HTTP must not need them.
-    client.tls_certs_only([])
-}
-
 /// An address as the library wants it: it adds `/schemas/…` itself.
 fn base_of(url: &Url) -> Result<String, RegistrySetupError> {
     let mut url = url.clone();
@@ -219,12 +155,4 @@ fn shown(error: &SRCError) -> String {
         (None, Some(source)) => format!("{}: {}", error.error, with_causes(source)),
         (None, None) => error.error.clone(),
     }
-}
-
-fn read_file(key: &'static str, path: &Path) -> Result<Vec<u8>, RegistrySetupError> {
-    fs::read(path).map_err(|source| RegistrySetupError::File { key, path: path.to_owned(), source })
-}
-
-fn not_pem(path: &Path, expected: &'static str, reason: String) -> RegistrySetupError {
-    RegistrySetupError::Pem { path: path.to_owned(), expected, reason }
 }

@@ -109,6 +109,9 @@ pub enum RegistrySetupError {
         "ssl.certificate.location and ssl.key.location of the schema registry go together; set both or neither"
     )]
     HalfAnIdentity,
+    /// The proxy's URL can't be used.
+    #[error("the schema registry's `proxy` is no URL that can be used; write it as http://host:port")]
+    Proxy,
     /// The HTTP client refused its settings.
     #[error("cannot set up the client of the schema registry: {0}")]
     Client(String),

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::SchemaId;
 use super::error::RegistryError;
-use super::{Patience, SchemaId};
+use crate::avro::settings::Patience;
 
 /// So many ids are remembered. A topic whose records carry anything but schema ids would otherwise
 /// fill the memory with them.

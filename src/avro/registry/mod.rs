@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod look_ups;
 mod presence;
+mod tls;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::compiled::CompiledSchema;
-use super::settings::RegistrySettings;
+use super::settings::{Patience, RegistrySettings};
 use super::wire::SchemaId;
 use client::{FoundSchema, LookUpFailure, RegistryClient};
 pub use error::{RegistryError, RegistrySetupError};
@@ -41,37 +42,15 @@ pub struct SchemaRegistry {
     resolved: OnceLock<SchemaId>,
 }
 
-/// For how long, and how often, a registry is asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// For how long an unknown id is asked for before it counts as unknown; once per id.
-    pub unknown_id: Duration,
-    /// The first wait after a failure; it doubles with each further one.
-    pub first_wait: Duration,
-    /// The longest wait after a failure.
-    pub longest_wait: Duration,
-}
-
 impl SchemaRegistry {
     /// A registry's client; nothing is asked yet.
     ///
     /// # Errors
     /// If the settings name no address, or files that can't be used.
     pub fn new(settings: &RegistrySettings) -> Result<Self, RegistrySetupError> {
-        Self::with_patience(settings, Patience::default())
-    }
-
-    /// As [`SchemaRegistry::new`], with other waits.
-    ///
-    /// # Errors
-    /// If the settings name no address, or files that can't be used.
-    pub fn with_patience(
-        settings: &RegistrySettings,
-        patience: Patience,
-    ) -> Result<Self, RegistrySetupError> {
         Ok(Self {
             clients: RegistryClient::for_each_url(settings)?,
-            patience,
+            patience: settings.patience,
             schemas: RwLock::default(),
             look_ups: LookUps::default(),
             presence: Presence::new(),
@@ -207,22 +186,6 @@ impl SchemaRegistry {
     fn keep(&self, id: SchemaId, schema: &Arc<CompiledSchema>) {
         self.schemas.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(schema));
         self.look_ups.forget(id);
-    }
-}
-
-impl Patience {
-    fn wait_after(&self, failures: u32) -> Duration {
-        self.first_wait.saturating_mul(2_u32.saturating_pow(failures)).min(self.longest_wait)
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            unknown_id: Duration::from_secs(30),
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
-        }
     }
 }
 

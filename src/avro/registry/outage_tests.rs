@@ -21,7 +21,8 @@ async fn out_for_one_request() -> (MockServer, SchemaRegistry) {
     answer_to(&server, 4, schema_answer()).await;
     answer_to(&server, 0, unknown_answer()).await;
     answer_to(&server, 5, schema_answer()).await;
-    let registry = SchemaRegistry::with_patience(&settings(&server.uri()), PATIENT).unwrap();
+    let registry =
+        SchemaRegistry::new(&RegistrySettings { patience: PATIENT, ..settings(&server.uri()) }).unwrap();
     (server, registry)
 }
 
@@ -93,7 +94,8 @@ async fn an_outage_is_told_once_when_it_begins_and_once_when_it_is_over() {
 async fn an_id_that_alone_is_not_answered_keeps_the_registry_out() {
     let server = server_with(4, ResponseTemplate::new(500)).await;
     answer_to(&server, 5, schema_answer()).await;
-    let registry = SchemaRegistry::with_patience(&settings(&server.uri()), PATIENT).unwrap();
+    let registry =
+        SchemaRegistry::new(&RegistrySettings { patience: PATIENT, ..settings(&server.uri()) }).unwrap();
     let told = Arc::new(Told::default());
     registry.report_to(Arc::clone(&told) as _);
     registry.schema(SchemaId(5)).await.unwrap();

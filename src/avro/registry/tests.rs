@@ -17,18 +17,11 @@ pub(super) const IMPATIENT: Patience = Patience {
 };
 
 pub(super) fn settings(url: &str) -> RegistrySettings {
-    RegistrySettings {
-        urls: vec![Url::parse(url).unwrap()],
-        auth: RegistryAuth::None,
-        ca_file: None,
-        certificate_file: None,
-        key_file: None,
-        timeout: RegistrySettings::DEFAULT_TIMEOUT,
-    }
+    RegistrySettings::at(vec![Url::parse(url).unwrap()])
 }
 
 pub(super) fn registry(url: &str) -> SchemaRegistry {
-    SchemaRegistry::with_patience(&settings(url), IMPATIENT).unwrap()
+    SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings(url) }).unwrap()
 }
 
 pub(super) fn schema_answer() -> ResponseTemplate {
@@ -106,7 +99,7 @@ async fn a_schema_that_appears_within_the_patience_is_found() {
     Mock::given(at).respond_with(unknown_answer()).up_to_n_times(2).mount(&server).await;
     answer_to(&server, 7, schema_answer()).await;
     let patience = Patience { unknown_id: Duration::from_secs(30), ..IMPATIENT };
-    let registry = SchemaRegistry::with_patience(&settings(&server.uri()), patience).unwrap();
+    let registry = SchemaRegistry::new(&RegistrySettings { patience, ..settings(&server.uri()) }).unwrap();
     assert!(registry.schema(SchemaId(7)).await.is_ok());
 }
 
@@ -151,7 +144,7 @@ async fn every_other_answer_is_an_outage_that_is_over_when_it_is_over() {
 async fn a_failure_stands_for_a_while_so_that_a_registry_in_trouble_is_not_flooded() {
     let server = server_with(4, ResponseTemplate::new(500)).await;
     let patience = Patience { first_wait: Duration::from_secs(60), ..IMPATIENT };
-    let registry = SchemaRegistry::with_patience(&settings(&server.uri()), patience).unwrap();
+    let registry = SchemaRegistry::new(&RegistrySettings { patience, ..settings(&server.uri()) }).unwrap();
     for _ in 0..3 {
         let error = registry.schema(SchemaId(4)).await.unwrap_err();
         assert!(error.retry_after().unwrap() <= Duration::from_secs(60));
@@ -163,7 +156,8 @@ async fn a_failure_stands_for_a_while_so_that_a_registry_in_trouble_is_not_flood
 async fn a_registry_that_hangs_or_is_not_there_is_an_outage() {
     let server = server_with(4, schema_answer().set_delay(Duration::from_secs(60))).await;
     let settings = RegistrySettings { timeout: Duration::from_millis(50), ..settings(&server.uri()) };
-    let registry = SchemaRegistry::with_patience(&settings, IMPATIENT).unwrap();
+    let registry =
+        SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings.clone() }).unwrap();
     let error = registry.schema(SchemaId(4)).await.unwrap_err();
     assert_eq!(error.class(), "registry_unavailable");
     assert!(registry.probe().await.is_err());
@@ -219,7 +213,8 @@ async fn a_list_of_addresses_is_tried_in_its_order() {
     let up = server_with(4, schema_answer()).await;
     let mut settings = settings(&down.uri());
     settings.urls.push(Url::parse(&up.uri()).unwrap());
-    let registry = SchemaRegistry::with_patience(&settings, IMPATIENT).unwrap();
+    let registry =
+        SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings.clone() }).unwrap();
     assert!(registry.schema(SchemaId(4)).await.is_ok());
     assert_eq!((requests(&down).await, requests(&up).await), (1, 1));
 }
@@ -233,13 +228,15 @@ async fn credentials_are_sent_and_never_shown() {
         let matching = Mock::given(path("/schemas/ids/4")).and(header("authorization", expected));
         matching.respond_with(schema_answer()).mount(&server).await;
         let settings = RegistrySettings { auth, ..settings(&server.uri()) };
-        let registry = SchemaRegistry::with_patience(&settings, IMPATIENT).unwrap();
+        let registry =
+            SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings.clone() }).unwrap();
         assert!(registry.schema(SchemaId(4)).await.is_ok());
         let shown = format!("{registry:?} {settings:?} {}", registry.schema(SchemaId(5)).await.unwrap_err());
         assert!(!shown.contains("s3cret") && !shown.contains("YW5u"), "{shown}");
     }
     let settings = settings("http://ann:s3cret@127.0.0.1:1/path/");
-    let registry = SchemaRegistry::with_patience(&settings, IMPATIENT).unwrap();
+    let registry =
+        SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings.clone() }).unwrap();
     let shown = registry.schema(SchemaId(4)).await.unwrap_err().to_string();
     assert!(shown.contains("http://127.0.0.1:1/path/schemas/ids/4") && !shown.contains("s3cret"), "{shown}");
 }
@@ -265,4 +262,19 @@ fn settings_that_cannot_work_are_refused() {
     assert!(refused(&missing).contains("no/such.pem"));
     let half = RegistrySettings { key_file: Some(PathBuf::from("key.pem")), ..settings("https://localhost") };
     assert!(refused(&half).contains("go together"));
+}
+
+#[tokio::test]
+async fn requests_go_through_the_proxy() {
+    let proxy = MockServer::start().await;
+    Mock::given(path("/schemas/ids/7")).respond_with(schema_answer()).mount(&proxy).await;
+    let through = |proxy: String| RegistrySettings {
+        proxy: Some(SecretString::from(proxy)),
+        ..settings("http://registry.invalid:8081")
+    };
+    // The name resolves nowhere: only the proxy can have answered.
+    let registry = SchemaRegistry::new(&through(proxy.uri())).unwrap();
+    assert!(registry.schema(SchemaId(7)).await.is_ok());
+    let error = SchemaRegistry::new(&through("http://:canary@".to_owned())).unwrap_err().to_string();
+    assert!(error.contains("`proxy`") && !error.contains("canary"), "{error}");
 }

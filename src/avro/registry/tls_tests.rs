@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -17,7 +18,26 @@ use url::Url;
 
 use super::*;
 use crate::avro::schemas;
-use crate::avro::settings::RegistryAuth;
+
+/// Made by `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`.
+const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg6EavIEKlYh2lRmGn
+IgFQPv+P207HicLBfthVlOcHU8GhRANCAATiYffke4U7sJ4NDyBqxNXm7XON2Ejx
+b4UhmssnBCk5ZPCFcMzoEaeTy4yNtwm7bXdJ7gbrvdNrUgRs8uugjewW
+-----END PRIVATE KEY-----
+";
+
+/// [`KEY`] as `openssl pkcs8 -topk8 -v2 aes-256-cbc` encrypts it, with the password `canary`.
+const ENCRYPTED_KEY: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAirNH9s8TgRuAICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEENtIirIll8GEQC+lHM4wtSAEgZDa
+4JRzfIisLJznMevWtI4IJOP7/bAHMaYBVBGq6kgYFaC4yc2SCMRD5mNriKiiOTfT
+iY7XTphGLhhp7QlxSTjD1p597m8Qjoe9CAyi9qZW1nAKOn+QIczDJ5i66tMrskFU
+lkBhdv+aMqLuInBpeg6E+Xkj4ESbBoc4bAAd8+SEe98FgVduxC40CrfGAKB2BXQ=
+-----END ENCRYPTED PRIVATE KEY-----
+";
 
 /// An authority, and files with what it signed.
 struct Authority {
@@ -43,9 +63,12 @@ impl Authority {
 
     /// The files of a certificate that this authority signed, and of its key.
     fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
+        self.sign_for(name, &KeyPair::generate().unwrap())
+    }
+
+    fn sign_for(&self, name: &str, key: &KeyPair) -> (PathBuf, PathBuf) {
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         let path = |end: &str| self.folder.path().join(format!("{name}.{end}"));
         fs::write(path("crt"), certificate.pem()).unwrap();
         fs::write(path("key"), key.serialize_pem()).unwrap();
@@ -90,14 +113,7 @@ async fn start(authority: &Authority) -> Url {
 }
 
 fn settings(url: &Url, ca_file: &Path) -> RegistrySettings {
-    RegistrySettings {
-        urls: vec![url.clone()],
-        auth: RegistryAuth::None,
-        ca_file: Some(ca_file.to_owned()),
-        certificate_file: None,
-        key_file: None,
-        timeout: RegistrySettings::DEFAULT_TIMEOUT,
-    }
+    RegistrySettings { ca_file: Some(ca_file.to_owned()), ..RegistrySettings::at(vec![url.clone()]) }
 }
 
 async fn look_up(settings: &RegistrySettings) -> Result<(), RegistryError> {
@@ -137,6 +153,27 @@ fn files_that_hold_something_else_are_refused() {
         key_file: Some(certificate),
         ..settings(&url, &authority.file())
     };
-    assert!(refused(&no_key).contains("unencrypted key"));
+    assert!(refused(&no_key).contains("the certificate's key"));
     assert!(refused(&settings(&url, &key)).contains("does not hold certificates"));
+}
+
+#[tokio::test]
+async fn an_encrypted_key_serves_with_its_password_and_no_other() {
+    let authority = Authority::new();
+    let url = start(&authority).await;
+    let (certificate, key) = authority.sign_for("relay", &KeyPair::from_pem(KEY).unwrap());
+    fs::write(&key, format!("a line before it\n{ENCRYPTED_KEY}")).unwrap();
+    let with_password = |password: Option<&str>| RegistrySettings {
+        certificate_file: Some(certificate.clone()),
+        key_file: Some(key.clone()),
+        key_password: password.map(SecretString::from),
+        ..settings(&url, &authority.file())
+    };
+    assert_eq!(look_up(&with_password(Some("canary"))).await, Ok(()));
+    let refused = |settings: &RegistrySettings| SchemaRegistry::new(settings).unwrap_err().to_string();
+    assert!(refused(&with_password(None)).contains("give its password as ssl.key.password"));
+    let wrong = refused(&with_password(Some("wr0ng")));
+    assert!(wrong.contains("cannot be decrypted") && !wrong.contains("wr0ng"), "{wrong}");
+    fs::write(&key, "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n").unwrap();
+    assert!(refused(&with_password(Some("canary"))).contains("openssl pkcs8 -topk8"));
 }

@@ -157,7 +157,7 @@ fn as_received(fed: &Fed) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::avro::{RegistryAuth, RegistrySettings, SchemaRegistry};
+    use crate::avro::{RegistrySettings, SchemaRegistry};
     use crate::embedded::{EmbeddedDatahub, Samples};
     use crate::event::TopicPartition;
     use crate::filter::FiltersConfig;
@@ -169,14 +169,7 @@ mod tests {
     }
 
     fn finder(datahub: &EmbeddedDatahub, filters: Filters) -> FateFinder {
-        let settings = RegistrySettings {
-            urls: vec![datahub.registry_url().parse().unwrap()],
-            auth: RegistryAuth::None,
-            ca_file: None,
-            certificate_file: None,
-            key_file: None,
-            timeout: RegistrySettings::DEFAULT_TIMEOUT,
-        };
+        let settings = RegistrySettings::at(vec![datahub.registry_url().parse().unwrap()]);
         FateFinder {
             decoder: Decoder::new(Arc::new(SchemaRegistry::new(&settings).unwrap())),
             filters,
