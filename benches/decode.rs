@@ -40,7 +40,7 @@ impl Records {
     }
 
     fn read(&self, body: &[u8]) -> Body {
-        read_body(self.route, &self.schema, body).expect("a sample is an event")
+        read_body(&self.route, &self.schema, body).expect("a sample is an event")
     }
 }
 

@@ -85,11 +85,8 @@ mod tests {
 
     fn event(partition: i32, offset: i64) -> Envelope {
         let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition };
-        Envelope {
-            event_type: EventType::EntityChange,
-            event: Event::Payload(Map::from_iter([("entityUrn".to_owned(), Value::from("urn:li:é\n"))])),
-            position: Position { source, offset },
-        }
+        let event = Event::Object(Map::from_iter([("entityUrn".to_owned(), Value::from("urn:li:é\n"))]));
+        Envelope::new(EventType::EntityChange, event, Position { source, offset })
     }
 
     fn context() -> ActionContext {

@@ -137,14 +137,8 @@ mod tests {
         else {
             unreachable!("the literal above is an object")
         };
-        Envelope {
-            event_type: EventType::EntityChange,
-            event: Event::Payload(payload),
-            position: Position {
-                source: TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 2 },
-                offset: 7,
-            },
-        }
+        let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 2 };
+        Envelope::new(EventType::EntityChange, Event::Object(payload), Position { source, offset: 7 })
     }
 
     /// The expected text is what Python's `json.dumps(…, indent=4)` prints for the same event.

@@ -5,6 +5,7 @@ use apache_avro::error::Error as AvroError;
 
 use super::projection::{LayoutError, Projection};
 use super::schemas;
+use crate::event::Route;
 
 /// A writer's schema and what was compiled from it.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub enum RecordKind {
     ChangeLog,
     /// A platform event.
     PlatformEvent,
+    /// A proposal.
+    Proposal,
+    /// A failed proposal.
+    FailedProposal,
     /// Something else: the record's full name, or what the schema is instead of a record.
     Other(String),
 }
@@ -90,7 +95,21 @@ impl RecordKind {
         match record.name.fullname(None).as_str() {
             schemas::METADATA_CHANGE_LOG => Self::ChangeLog,
             schemas::PLATFORM_EVENT => Self::PlatformEvent,
+            schemas::METADATA_CHANGE_PROPOSAL => Self::Proposal,
+            schemas::FAILED_METADATA_CHANGE_PROPOSAL => Self::FailedProposal,
             other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// What records of a topic have to be; `None` if any record will do.
+    #[inline]
+    pub const fn on(route: &Route) -> Option<Self> {
+        match route {
+            Route::ChangeLog => Some(Self::ChangeLog),
+            Route::PlatformEvent | Route::EveryPlatformEvent => Some(Self::PlatformEvent),
+            Route::Proposal => Some(Self::Proposal),
+            Route::FailedProposal => Some(Self::FailedProposal),
+            Route::Avro(_) => None,
         }
     }
 
@@ -99,6 +118,8 @@ impl RecordKind {
         match self {
             Self::ChangeLog => schemas::METADATA_CHANGE_LOG,
             Self::PlatformEvent => schemas::PLATFORM_EVENT,
+            Self::Proposal => schemas::METADATA_CHANGE_PROPOSAL,
+            Self::FailedProposal => schemas::FAILED_METADATA_CHANGE_PROPOSAL,
             Self::Other(name) => name,
         }
     }

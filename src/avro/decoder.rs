@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
+use apache_avro::Schema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
 use super::compiled::{CompiledSchema, RecordKind};
 use super::error::DecodeError;
-use super::platform_event::PlatformEvent;
+use super::platform_event::{PlatformEvent, WholePlatformEvent};
 use super::registry::SchemaRegistry;
-use super::{generic, payload, schemas, wire};
-use crate::event::{ChangeLog, Envelope, Event, EventType, Record, Route};
+use super::{generic, payload, wire};
+use crate::event::{
+    ChangeLog, Envelope, Event, EventType, FailedProposal, MetaDetail, Proposal, Record, Route,
+};
 
 /// Decodes records with their writers' schemas. Shared by all lanes of a pipeline.
 #[derive(Debug)]
 pub struct Decoder {
     registry: Arc<SchemaRegistry>,
+    meta: MetaDetail,
 }
 
 /// What a record holds.
@@ -32,7 +40,13 @@ pub enum Decoded {
 impl Decoder {
     /// A decoder that asks `registry` for schemas.
     pub fn new(registry: Arc<SchemaRegistry>) -> Self {
-        Self { registry }
+        Self { registry, meta: MetaDetail::Standard }
+    }
+
+    /// The same decoder, with this much in the `meta` of its events.
+    #[must_use]
+    pub fn with_meta(self, meta: MetaDetail) -> Self {
+        Self { meta, ..self }
     }
 
     /// Decodes a record of a topic that carries `route`. Waits for the registry where the writer's
@@ -43,7 +57,7 @@ impl Decoder {
     /// [`DecodeError::stage`] says whether the record is a dead letter, and at which stage, or whether
     /// the registry is out and the same record has to be tried again after
     /// [`DecodeError::retry_after`].
-    pub async fn decode(&self, route: Route, record: &Record) -> Result<Decoded, DecodeError> {
+    pub async fn decode(&self, route: &Route, record: &Record) -> Result<Decoded, DecodeError> {
         let Some(value) = &record.value else { return Ok(Decoded::Tombstone) };
         let (id, body) = wire::split(value)?;
         let schema = match self.registry.cached(id) {
@@ -54,7 +68,8 @@ impl Decoder {
             Body::Event(event_type, event) => (event_type, event),
             Body::UnknownPlatformEvent(name) => return Ok(Decoded::UnknownPlatformEvent { name }),
         };
-        Ok(Decoded::Event(Box::new(Envelope { event_type, event, position: record.position.clone() })))
+        let (position, details) = (record.position.clone(), self.meta.details_of(record));
+        Ok(Decoded::Event(Box::new(Envelope { event_type, event, position, details })))
     }
 }
 
@@ -71,34 +86,77 @@ pub enum Body {
 ///
 /// # Errors
 /// If the body is no record of `schema`, of another type than the topic's, or holds no event.
-pub fn read_body(route: Route, schema: &CompiledSchema, body: &[u8]) -> Result<Body, DecodeError> {
+pub fn read_body(route: &Route, schema: &CompiledSchema, body: &[u8]) -> Result<Body, DecodeError> {
     // Before anything else: the decoders trust what the check has seen. apache-avro alone takes many a
     // cut body for a whole one.
     schema.projection().check(body)?;
-    match (route, schema.kind()) {
-        (Route::ChangeLog, RecordKind::ChangeLog) => {
-            let event = Event::ChangeLog(Box::new(read_change_log(schema, body)?));
+    if let Some(expected) = RecordKind::on(route)
+        && *schema.kind() != expected
+    {
+        return Err(wrong_type(expected.name().to_owned(), schema));
+    }
+    match route {
+        Route::ChangeLog => {
+            let event = Event::ChangeLog(Box::new(read_as::<ChangeLog>(schema, body)?));
             Ok(Body::Event(EventType::MetadataChangeLog, event))
         }
-        (Route::PlatformEvent, RecordKind::PlatformEvent) => read_payload(read_platform_event(schema, body)?),
-        (Route::ChangeLog, found) => Err(DecodeError::WrongType {
-            expected: schemas::METADATA_CHANGE_LOG,
-            found: found.name().to_owned(),
-        }),
-        (Route::PlatformEvent, found) => {
-            Err(DecodeError::WrongType { expected: schemas::PLATFORM_EVENT, found: found.name().to_owned() })
+        Route::PlatformEvent => match read_payload(read_platform_event(schema, body)?)? {
+            Payload::Event(event_type, event) => Ok(Body::Event(event_type, event)),
+            Payload::Unknown(name) => Ok(Body::UnknownPlatformEvent(name)),
+        },
+        Route::EveryPlatformEvent => match read_payload(read_platform_event(schema, body)?)? {
+            Payload::Event(event_type, event) => Ok(Body::Event(event_type, event)),
+            Payload::Unknown(_) => {
+                let event = object_of(&read_as::<WholePlatformEvent>(schema, body)?);
+                Ok(Body::Event(EventType::PlatformEvent, event))
+            }
+        },
+        Route::Proposal => {
+            let event = object_of(&read_as::<Proposal>(schema, body)?);
+            Ok(Body::Event(EventType::MetadataChangeProposal, event))
+        }
+        Route::FailedProposal => {
+            let event = object_of(&read_as::<FailedProposal>(schema, body)?);
+            Ok(Body::Event(EventType::FailedMetadataChangeProposal, event))
+        }
+        Route::Avro(name) => {
+            let event_type = EventType::Other(Arc::clone(name));
+            Ok(Body::Event(event_type, Event::Object(read_any_record(schema, body)?)))
         }
     }
 }
 
-fn read_change_log(schema: &CompiledSchema, body: &[u8]) -> Result<ChangeLog, DecodeError> {
+/// Reads a body into one of the structs that follow our schemas.
+fn read_as<T: DeserializeOwned>(schema: &CompiledSchema, body: &[u8]) -> Result<T, DecodeError> {
     if let Some(typed) = schema.typed()
-        && let Ok(change_log) = serde_avro_fast::from_datum_slice(body, typed)
+        && let Ok(read) = serde_avro_fast::from_datum_slice(body, typed)
     {
-        return Ok(change_log);
+        return Ok(read);
     }
     let record = generic::read(schema.schema(), body).map_err(|error| unreadable(schema, &error))?;
     serde_json::from_value(generic::plain_json(record)).map_err(|error| unreadable(schema, &error))
+}
+
+/// Reads a body of any schema that is a record's.
+fn read_any_record(schema: &CompiledSchema, body: &[u8]) -> Result<Map<String, Value>, DecodeError> {
+    let record = generic::read(schema.schema(), body).map_err(|error| unreadable(schema, &error))?;
+    match generic::json_by_schema(schema.schema(), record) {
+        Ok(Value::Object(object)) if matches!(schema.schema(), Schema::Record(_)) => Ok(object),
+        Ok(_) => Err(wrong_type("records".to_owned(), schema)),
+        Err(error) => Err(unreadable(schema, &error)),
+    }
+}
+
+fn object_of<T: Serialize>(event: &T) -> Event {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(object)) => Event::Object(object),
+        // A struct of texts, numbers and maps with text keys is an object.
+        _ => Event::Object(Map::new()),
+    }
+}
+
+fn wrong_type(expected: String, schema: &CompiledSchema) -> DecodeError {
+    DecodeError::WrongType { expected, found: schema.kind().name().to_owned() }
 }
 
 fn read_platform_event<'a>(
@@ -115,15 +173,23 @@ fn read_platform_event<'a>(
         .ok_or_else(|| unreadable(schema, &"`name` or `payload` is missing or has another type"))
 }
 
-fn read_payload(platform_event: PlatformEvent<'_>) -> Result<Body, DecodeError> {
+/// What a platform event is, by its name.
+enum Payload {
+    /// An event that this program knows.
+    Event(EventType, Event),
+    /// Something of this name.
+    Unknown(String),
+}
+
+fn read_payload(platform_event: PlatformEvent<'_>) -> Result<Payload, DecodeError> {
     let PlatformEvent { name, payload } = platform_event;
-    let Some(event_type) = payload::event_type(&name) else { return Ok(Body::UnknownPlatformEvent(name)) };
+    let Some(event_type) = EventType::of_platform_event(&name) else { return Ok(Payload::Unknown(name)) };
     let read = match payload {
-        Some(found) => payload::read(event_type, &found.value, &found.content_type),
+        Some(found) => payload::read(&event_type, &found.value, &found.content_type),
         None => Err(payload::PayloadError::Missing),
     };
     match read {
-        Ok(payload) => Ok(Body::Event(event_type, Event::Payload(payload))),
+        Ok(payload) => Ok(Payload::Event(event_type, Event::Object(payload))),
         Err(source) => Err(DecodeError::Payload { name, source }),
     }
 }
@@ -140,7 +206,9 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::avro::{Patience, RegistrySettings, ScanCache, SchemaId, encode_json, platform_event_json};
+    use crate::avro::{
+        Patience, RegistrySettings, ScanCache, SchemaId, encode_json, platform_event_json, schemas,
+    };
     use crate::event::{FieldSet, Position, Scanned, Stage, TopicPartition};
 
     /// A registry that knows change logs as id 2, and answers 500 to id 99.
@@ -172,7 +240,7 @@ mod tests {
     async fn a_record_is_decoded_with_the_schema_that_it_names() {
         let (_server, registry) = registry().await;
         let decoder = Decoder::new(registry);
-        let decoded = decoder.decode(Route::ChangeLog, &record(Some(change_log(2)))).await.unwrap();
+        let decoded = decoder.decode(&Route::ChangeLog, &record(Some(change_log(2)))).await.unwrap();
         let Decoded::Event(envelope) = decoded else { panic!("{decoded:?}") };
         assert_eq!(
             serde_json::to_value(&envelope).unwrap(),
@@ -182,7 +250,7 @@ mod tests {
                 "meta": {"kafka": {"topic": "MetadataChangeLog_Versioned_v1", "partition": 1, "offset": 7}},
             })
         );
-        assert_eq!(decoder.decode(Route::ChangeLog, &record(None)).await.unwrap(), Decoded::Tombstone);
+        assert_eq!(decoder.decode(&Route::ChangeLog, &record(None)).await.unwrap(), Decoded::Tombstone);
     }
 
     #[tokio::test]
@@ -199,7 +267,7 @@ mod tests {
             (change_log(3), Some(Stage::Schema), "unknown_schema"),
             (change_log(99), None, "registry_unavailable"),
         ] {
-            let error = decoder.decode(Route::ChangeLog, &record(Some(value))).await.unwrap_err();
+            let error = decoder.decode(&Route::ChangeLog, &record(Some(value))).await.unwrap_err();
             assert_eq!((error.stage(), error.class()), (stage, class), "{error}");
             assert_eq!(error.retry_after().is_some(), stage.is_none());
         }
@@ -239,8 +307,8 @@ mod tests {
         ];
         for sample in samples.iter().flat_map(|json| serde_json::from_str::<Vec<Value>>(json).unwrap()) {
             let body = body_of(&typed, &sample["record"]);
-            let expected = read_body(Route::ChangeLog, &typed, &body).unwrap();
-            assert_eq!(read_body(Route::ChangeLog, &generic, &body).unwrap(), expected);
+            let expected = read_body(&Route::ChangeLog, &typed, &body).unwrap();
+            assert_eq!(read_body(&Route::ChangeLog, &generic, &body).unwrap(), expected);
         }
 
         let typed = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap();
@@ -249,8 +317,8 @@ mod tests {
         for sample in serde_json::from_str::<Vec<Value>>(samples).unwrap() {
             let name = sample["name"].as_str().unwrap();
             let body = body_of(&typed, &platform_event_json(name, 1, &sample["payload"]));
-            let expected = read_body(Route::PlatformEvent, &typed, &body).unwrap();
-            assert_eq!(read_body(Route::PlatformEvent, &generic, &body).unwrap(), expected);
+            let expected = read_body(&Route::PlatformEvent, &typed, &body).unwrap();
+            assert_eq!(read_body(&Route::PlatformEvent, &generic, &body).unwrap(), expected);
         }
     }
 
@@ -259,8 +327,105 @@ mod tests {
         let schema = json!({"type": "record", "name": "MetadataChangeLog",
             "namespace": "com.linkedin.pegasus2avro.mxe", "fields": [{"name": "entityType", "type": "string"}]});
         let schema = CompiledSchema::parse(&schema.to_string()).unwrap();
-        let error = read_body(Route::ChangeLog, &schema, &[2, b'a']).unwrap_err();
+        let error = read_body(&Route::ChangeLog, &schema, &[2, b'a']).unwrap_err();
         assert_eq!((error.class(), error.stage()), ("unreadable", Some(Stage::Avro)));
         assert!(error.to_string().contains("changeType"), "{error}");
+    }
+
+    fn read_json(route: &Route, schema: &CompiledSchema, record: &Value) -> (String, Value) {
+        match read_body(route, schema, &body_of(schema, record)).unwrap() {
+            Body::Event(event_type, event) => {
+                (event_type.as_str().to_owned(), serde_json::to_value(event).unwrap())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_platform_event_of_an_unknown_name_is_handed_on_with_name_header_and_payload_if_all_are() {
+        let schema = CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap();
+        let record = platform_event_json("somethingElse", 7, &json!({"a": 1}));
+        for schema in [CompiledSchema::parse(schemas::PLATFORM_EVENT_JSON).unwrap(), schema.without_typed()] {
+            let known_only = read_body(&Route::PlatformEvent, &schema, &body_of(&schema, &record)).unwrap();
+            assert_eq!(known_only, Body::UnknownPlatformEvent("somethingElse".to_owned()));
+            let (event_type, event) = read_json(&Route::EveryPlatformEvent, &schema, &record);
+            assert_eq!(event_type, "PlatformEvent_v1");
+            assert_eq!(
+                event,
+                json!({"header": {"timestampMillis": 7}, "name": "somethingElse",
+                    "payload": {"value": "{\"a\":1}", "contentType": "application/json"}})
+            );
+        }
+    }
+
+    #[test]
+    fn a_proposal_and_a_failed_one_show_what_their_records_hold_without_nulls_and_with_defaults() {
+        let proposal = json!({
+            "entityType": "dataset", "entityUrn": "urn:li:dataset:x", "changeType": "UPSERT",
+            "aspectName": "status", "aspect": {"value": "{\"removed\":true}", "contentType": "application/json"},
+            "systemMetadata": {"lastObserved": null, "runId": "r", "lastRunId": null},
+        });
+        let mut expected = proposal.clone();
+        expected["systemMetadata"] =
+            json!({"lastObserved": 0, "runId": "r", "lastRunId": "no-run-id-provided"});
+        let typed = || CompiledSchema::parse(schemas::METADATA_CHANGE_PROPOSAL_JSON).unwrap();
+        for schema in [typed(), typed().without_typed()] {
+            let read = read_json(&Route::Proposal, &schema, &proposal);
+            assert_eq!(read, ("MetadataChangeProposalEvent_v1".to_owned(), expected.clone()));
+        }
+        let typed = || CompiledSchema::parse(schemas::FAILED_METADATA_CHANGE_PROPOSAL_JSON).unwrap();
+        assert!(typed().typed().is_some());
+        let failed = json!({"metadataChangeProposal": proposal, "error": "no such aspect"});
+        let expected = json!({"metadataChangeProposal": expected, "error": "no such aspect"});
+        for schema in [typed(), typed().without_typed()] {
+            let read = read_json(&Route::FailedProposal, &schema, &failed);
+            assert_eq!(read, ("FailedMetadataChangeProposalEvent_v1".to_owned(), expected.clone()));
+        }
+    }
+
+    /// Much of what Avro has.
+    const ANY: &str = r#"{"type": "record", "name": "Any", "namespace": "com.example", "fields": [
+        {"name": "nothing", "type": ["null", "string"]},
+        {"name": "count", "type": ["null", "int"]},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}},
+        {"name": "tags", "type": {"type": "map", "values": "boolean"}},
+        {"name": "one", "type": ["null", {"type": "record", "name": "A", "fields": [
+            {"name": "x", "type": "double"}]}]},
+        {"name": "many", "type": {"type": "array", "items": ["A", {"type": "record", "name": "B",
+            "namespace": "org.example", "fields": [{"name": "x", "type": "string"}]}, "string"]}}]}"#;
+
+    #[test]
+    fn a_record_of_any_schema_is_plain_json_and_says_which_of_several_records_it_holds() {
+        let schema = CompiledSchema::parse(ANY).unwrap();
+        let mut body = vec![0, 2, 14, 2, 4, 0x12, 0x34, 4];
+        body.extend([2, b'b', 1, 2, b'a', 0, 0]);
+        body.push(2);
+        body.extend(1.5_f64.to_le_bytes());
+        body.extend([6, 0]);
+        body.extend(2.5_f64.to_le_bytes());
+        body.extend([2, 2, b'y', 4, 2, b'z', 0]);
+        let route = Route::Avro("AnyEvent_v1".into());
+        let Body::Event(event_type, event) = read_body(&route, &schema, &body).unwrap() else { panic!() };
+        assert_eq!(event_type, EventType::Other("AnyEvent_v1".into()));
+        assert_eq!(
+            serde_json::to_value(event).unwrap(),
+            json!({"nothing": null, "count": 7, "at": 1, "price": "\u{12}4", "tags": {"a": false, "b": true},
+                "one": {"x": 1.5},
+                "many": [{"com.example.A": {"x": 2.5}}, {"org.example.B": {"x": "y"}}, "z"]})
+        );
+        let error = read_body(&route, &schema, &body[..body.len() - 1]).unwrap_err();
+        assert_eq!((error.class(), error.stage()), ("truncated", Some(Stage::Avro)));
+    }
+
+    #[test]
+    fn what_is_no_record_is_no_event_of_any_topic() {
+        let schema = CompiledSchema::parse(r#"{"type": "map", "values": "int"}"#).unwrap();
+        let error = read_body(&Route::Avro("Maps".into()), &schema, &[0]).unwrap_err();
+        assert_eq!(error.stage(), Some(Stage::Type));
+        assert_eq!(
+            error.to_string(),
+            "the topic carries records, but this is a schema that is no record; check topic_routes"
+        );
     }
 }

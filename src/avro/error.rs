@@ -33,7 +33,7 @@ pub enum DecodeError {
     #[error("the topic carries {expected}, but this is {found}; check topic_routes")]
     WrongType {
         /// What the topic carries.
-        expected: &'static str,
+        expected: String,
         /// What the record is.
         found: String,
     },

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use apache_avro::types::Value as AvroValue;
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::event::GenericAspect;
 
 /// What is read of a `PlatformEvent` record; its header is not.
 #[derive(Debug, Deserialize)]
@@ -13,6 +15,25 @@ pub(super) struct PlatformEvent<'a> {
     pub(super) name: String,
     #[serde(borrow, default)]
     pub(super) payload: Option<GenericPayload<'a>>,
+}
+
+/// A whole `PlatformEvent` record, for one whose payload this program does not look into.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WholePlatformEvent {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    header: Option<Header>,
+    name: String,
+    /// `GenericPayload` has the fields of `GenericAspect`, and shows as one does: its value is text, not
+    /// parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload: Option<GenericAspect>,
+}
+
+/// `PlatformEventHeader`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    timestamp_millis: i64,
 }
 
 /// `GenericPayload`: a payload, serialized.

@@ -35,11 +35,7 @@ fn failure(message: &str) -> Failure {
 
 fn envelope(record: &Record) -> Envelope {
     let payload = Map::from_iter([("entityUrn".to_owned(), Value::from("urn:li:corpuser:é"))]);
-    Envelope {
-        event_type: EventType::EntityChange,
-        event: Event::Payload(payload),
-        position: record.position.clone(),
-    }
+    Envelope::new(EventType::EntityChange, Event::Object(payload), record.position.clone())
 }
 
 async fn store(store: &FileStore, offset: i64) -> Result<(), super::StoreError> {

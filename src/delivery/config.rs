@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};
+use crate::event::MetaDetail;
 use crate::findings::{Findings, KeyPath};
 
 /// `options` of a recipe. Unknown keys warn, as they do in the Python framework.
@@ -37,6 +38,9 @@ pub struct OptionsConfig {
     pub max_in_flight_bytes: Option<u64>,
     /// What to do about records that vanished before they were read (default `continue`).
     pub on_gap: Option<OnGap>,
+    /// What an event's `meta` says: `standard` (default), or `full`, which adds the record's key, timestamp
+    /// and headers.
+    pub meta: Option<MetaDetail>,
     /// How long a stop or a revocation waits for running actions, in seconds (default 25).
     #[schemars(range(min = 0, max = 86400))]
     pub drain_timeout_seconds: Option<f64>,

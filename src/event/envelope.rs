@@ -1,13 +1,14 @@
 //! The event as filters and actions see it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::change_log::ChangeLog;
+use super::event_type::EventType;
+use super::meta::{Meta, RecordDetails};
 use super::position::Position;
 
 /// An event, its type, and where it came from. Serializes to the JSON that the Python framework's
@@ -20,37 +21,8 @@ pub struct Envelope {
     pub event: Event,
     /// Where the record stands that it was read from.
     pub position: Position,
-}
-
-/// The types of event, with the names that recipes and the Python framework use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventType {
-    /// One change of one aspect of one entity.
-    MetadataChangeLog,
-    /// A change with a meaning: a tag added, an owner removed.
-    EntityChange,
-    /// A relationship between two entities added or removed.
-    RelationshipChange,
-}
-
-impl EventType {
-    /// Every type that this program reads.
-    pub const ALL: [Self; 3] = [Self::MetadataChangeLog, Self::EntityChange, Self::RelationshipChange];
-
-    /// The name in recipes, in metrics, and in `event_type` of the event's JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MetadataChangeLog => "MetadataChangeLogEvent_v1",
-            Self::EntityChange => "EntityChangeEvent_v1",
-            Self::RelationshipChange => "RelationshipChangeEvent_v1",
-        }
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    /// What else `meta` says of the record, with `options.meta: full`.
+    pub details: Option<Box<RecordDetails>>,
 }
 
 /// The event itself.
@@ -58,8 +30,8 @@ impl fmt::Display for EventType {
 pub enum Event {
     /// A change log, with the fields of our schema.
     ChangeLog(Box<ChangeLog>),
-    /// The payload of a platform event, a JSON object as its producer wrote it, without its nulls.
-    Payload(Map<String, Value>),
+    /// Any other event, or one that a transform has changed: a JSON object.
+    Object(Map<String, Value>),
 }
 
 /// One field of an event, by its name, as a predicate sees it.
@@ -73,15 +45,34 @@ pub enum Field<'a> {
     Value(Cow<'a, Value>),
 }
 
+impl Envelope {
+    /// An envelope whose `meta` says where the record stands, and no more.
+    pub fn new(event_type: EventType, event: Event, position: Position) -> Self {
+        Self { event_type, event, position, details: None }
+    }
+}
+
 impl Event {
     /// The field called `name` at the top of the event's JSON. Costs nothing for text.
     pub fn field(&self, name: &str) -> Field<'_> {
         match self {
             Self::ChangeLog(change_log) => change_log.field(name),
-            Self::Payload(payload) => match payload.get(name) {
+            Self::Object(object) => match object.get(name) {
                 None | Some(Value::Null) => Field::Absent,
                 Some(Value::String(text)) => Field::Text(text),
                 Some(value) => Field::Value(Cow::Borrowed(value)),
+            },
+        }
+    }
+
+    /// The event as a JSON object.
+    pub fn to_object(&self) -> Map<String, Value> {
+        match self {
+            Self::Object(object) => object.clone(),
+            Self::ChangeLog(change_log) => match serde_json::to_value(change_log) {
+                Ok(Value::Object(object)) => object,
+                // A struct of texts, numbers and maps with text keys is an object.
+                _ => Map::new(),
             },
         }
     }
@@ -91,7 +82,7 @@ impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::ChangeLog(change_log) => change_log.serialize(serializer),
-            Self::Payload(payload) => payload.serialize(serializer),
+            Self::Object(object) => object.serialize(serializer),
         }
     }
 }
@@ -101,27 +92,7 @@ impl Serialize for Envelope {
         let mut envelope = serializer.serialize_struct("Envelope", 3)?;
         envelope.serialize_field("event_type", self.event_type.as_str())?;
         envelope.serialize_field("event", &self.event)?;
-        envelope.serialize_field("meta", &Meta { kafka: KafkaMeta::from(&self.position) })?;
+        envelope.serialize_field("meta", &Meta::of(&self.position, self.details.as_deref()))?;
         envelope.end()
-    }
-}
-
-/// `meta` of an event's JSON.
-#[derive(Serialize)]
-struct Meta<'a> {
-    kafka: KafkaMeta<'a>,
-}
-
-/// `meta.kafka` of an event's JSON.
-#[derive(Serialize)]
-struct KafkaMeta<'a> {
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
-}
-
-impl<'a> From<&'a Position> for KafkaMeta<'a> {
-    fn from(position: &'a Position) -> Self {
-        Self { topic: &position.source.topic, partition: position.source.partition, offset: position.offset }
     }
 }

@@ -6,17 +6,23 @@
 
 mod change_log;
 mod envelope;
+mod event_type;
+mod meta;
 mod outcome;
 mod position;
+mod proposal;
 mod record;
 mod route;
 mod scanned;
 mod text;
 
 pub use change_log::{AuditHeader, AuditStamp, ChangeLog, GenericAspect, RunId, SystemMetadata};
-pub use envelope::{Envelope, Event, EventType, Field};
+pub use envelope::{Envelope, Event, Field};
+pub use event_type::EventType;
+pub use meta::{MetaDetail, RecordDetails};
 pub use outcome::{DropReason, Outcome, Stage};
 pub use position::{Position, TopicPartition, offset_after};
+pub use proposal::{FailedProposal, Proposal};
 pub use record::{Header, Record};
 pub use route::Route;
 pub use scanned::{FieldSet, Scanned, ScannedFields};

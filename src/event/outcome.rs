@@ -28,6 +28,8 @@ pub enum DropReason {
     Tombstone,
     /// A platform event whose name this program does not know.
     UnknownPlatformEvent,
+    /// A transform let it fall.
+    Transform,
 }
 
 impl DropReason {
@@ -35,7 +37,8 @@ impl DropReason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [Self::Scan, Self::Filter, Self::Tombstone, Self::UnknownPlatformEvent];
+    pub const ALL: [Self; 5] =
+        [Self::Scan, Self::Filter, Self::Tombstone, Self::UnknownPlatformEvent, Self::Transform];
 
     /// The name that metrics use.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +47,7 @@ impl DropReason {
             Self::Filter => "filter",
             Self::Tombstone => "tombstone",
             Self::UnknownPlatformEvent => "unknown_platform_event",
+            Self::Transform => "transform",
         }
     }
 }
@@ -61,11 +65,27 @@ pub enum Stage {
     Type,
     /// A platform event's payload.
     Payload,
+    /// A filter.
+    Filter,
+    /// A transform.
+    Transform,
     /// The action.
     Action,
 }
 
 impl Stage {
+    /// Every stage, in the order in which an event meets them.
+    pub const ALL: [Self; 8] = [
+        Self::Envelope,
+        Self::Schema,
+        Self::Avro,
+        Self::Type,
+        Self::Payload,
+        Self::Filter,
+        Self::Transform,
+        Self::Action,
+    ];
+
     /// The name that metrics, logs and dead letters use.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +94,8 @@ impl Stage {
             Self::Avro => "avro",
             Self::Type => "type",
             Self::Payload => "payload",
+            Self::Filter => "filter",
+            Self::Transform => "transform",
             Self::Action => "action",
         }
     }

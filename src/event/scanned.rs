@@ -15,13 +15,13 @@ pub enum Scanned<'a> {
 /// What a projection scan reads from a record: borrowed from the bytes, nothing allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScannedFields<'a> {
-    /// A change log's `entityType`.
+    /// `entityType` of a change log or a proposal.
     pub entity_type: Scanned<'a>,
-    /// A change log's `entityUrn`.
+    /// `entityUrn` of a change log or a proposal.
     pub entity_urn: Scanned<'a>,
-    /// A change log's `aspectName`.
+    /// `aspectName` of a change log or a proposal.
     pub aspect_name: Scanned<'a>,
-    /// A change log's `changeType`.
+    /// `changeType` of a change log or a proposal.
     pub change_type: Scanned<'a>,
     /// A platform event's `name`.
     pub event_name: Scanned<'a>,

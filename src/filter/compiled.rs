@@ -14,14 +14,21 @@ pub struct Filters(Box<[Filter]>);
 
 /// One filter: what it wants of each type of event.
 #[derive(Clone)]
-pub(super) struct Filter([Wanted; EventType::ALL.len()]);
+pub(super) struct Filter {
+    /// Of the types in [`EventType::STANDARD`], in their order.
+    standard: [Wanted; EventType::STANDARD.len()],
+    /// Of types that a recipe has given names to; one that is not here is not wanted.
+    other: Box<[(Box<str>, Wanted)]>,
+}
 
 /// What a filter wants of one type of event.
 #[derive(Clone)]
 pub(super) enum Wanted {
+    /// None of them.
+    Nothing,
     /// All of them.
     Everything,
-    /// Those that one of the predicates matches; nothing, if there are none.
+    /// Those that one of the predicates matches, of which there is at least one.
     AnyOf(Box<[Predicate]>),
 }
 
@@ -29,7 +36,7 @@ impl Filters {
     /// Compiles what a recipe says under `filters` and under `filter`.
     pub fn compile(filters: &FiltersConfig, filter: Option<&FilterConfig>) -> Self {
         let of_type = filters.0.iter().map(|filter| {
-            Filter::compile(|event_type| {
+            Filter::compile(filter.filter.keys(), |event_type| {
                 let spec = filter.filter.get(event_type)?;
                 Some(match spec.as_ref().and_then(|spec| spec.event.as_deref()) {
                     None => Wanted::Everything,
@@ -37,23 +44,13 @@ impl Filters {
                 })
             })
         });
-        let older = filter.map(|filter| {
-            Filter::compile(|event_type| {
-                if filter.event_type.names().iter().all(|name| name != event_type) {
-                    return None;
-                }
-                Some(match &filter.event {
-                    None => Wanted::Everything,
-                    Some(predicate) => Wanted::any_of(std::slice::from_ref(predicate)),
-                })
-            })
-        });
-        Self(of_type.chain(older).collect())
+        Self(of_type.chain(filter.map(Filter::of_older_style)).collect())
     }
 
     /// Whether the event passes all filters.
     pub fn matches(&self, envelope: &Envelope) -> bool {
-        self.0.iter().all(|filter| match filter.wanted(envelope.event_type) {
+        self.0.iter().all(|filter| match filter.wanted(&envelope.event_type) {
+            Wanted::Nothing => false,
             Wanted::Everything => true,
             Wanted::AnyOf(predicates) => {
                 predicates.iter().any(|predicate| predicate.matches(|name| envelope.event.field(name)))
@@ -67,31 +64,48 @@ impl Filters {
 }
 
 impl Filter {
-    fn compile(wanted: impl Fn(&str) -> Option<Wanted>) -> Self {
-        Self(EventType::ALL.map(|event_type| wanted(event_type.as_str()).unwrap_or_else(Wanted::nothing)))
+    /// `names` are the types that the filter names, `wanted` what it says of each.
+    fn compile<'n>(
+        names: impl IntoIterator<Item = &'n String>,
+        wanted: impl Fn(&str) -> Option<Wanted>,
+    ) -> Self {
+        let of_other = |name: &String| {
+            let is_standard = EventType::standard(name).is_some();
+            (!is_standard).then(|| Some((name.as_str().into(), wanted(name)?)))?
+        };
+        Self {
+            standard: EventType::STANDARD
+                .map(|event_type| wanted(event_type.as_str()).unwrap_or(Wanted::Nothing)),
+            other: names.into_iter().filter_map(of_other).collect(),
+        }
     }
 
-    pub(super) fn wanted(&self, event_type: EventType) -> &Wanted {
-        let [change_log, entity_change, relationship_change] = &self.0;
-        match event_type {
-            EventType::MetadataChangeLog => change_log,
-            EventType::EntityChange => entity_change,
-            EventType::RelationshipChange => relationship_change,
+    fn of_older_style(filter: &FilterConfig) -> Self {
+        let names = filter.event_type.names();
+        Self::compile(names, |event_type| {
+            names.iter().any(|name| name == event_type).then(|| match &filter.event {
+                None => Wanted::Everything,
+                Some(predicate) => Wanted::any_of(std::slice::from_ref(predicate)),
+            })
+        })
+    }
+
+    #[inline]
+    pub(super) fn wanted(&self, event_type: &EventType) -> &Wanted {
+        if let Some(index) = event_type.standard_index() {
+            return &self.standard[index];
         }
+        let name = event_type.as_str();
+        self.other.iter().find(|(other, _)| **other == *name).map_or(&Wanted::Nothing, |(_, wanted)| wanted)
     }
 }
 
 impl Wanted {
-    fn nothing() -> Self {
-        Self::AnyOf(Box::default())
-    }
-
     fn any_of(predicates: &[Map<String, Value>]) -> Self {
-        Self::AnyOf(predicates.iter().map(Predicate::compile).collect())
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        matches!(self, Self::AnyOf(predicates) if predicates.is_empty())
+        match predicates {
+            [] => Self::Nothing,
+            _ => Self::AnyOf(predicates.iter().map(Predicate::compile).collect()),
+        }
     }
 }
 

@@ -54,19 +54,19 @@ pub enum OneOrMany {
 }
 
 impl EventTypeFilterConfig {
-    /// Warns of types that no event has.
-    pub fn review(&self, at: &KeyPath, findings: &mut Findings) {
+    /// Warns of types that no event has. `event_types` are those of the topics that the recipe reads.
+    pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
         for name in self.filter.keys() {
-            review_event_type(name, &at.key("filter").key(name), findings);
+            review_event_type(name, event_types, &at.key("filter").key(name), findings);
         }
     }
 }
 
 impl FilterConfig {
-    /// Warns of types that no event has.
-    pub fn review(&self, at: &KeyPath, findings: &mut Findings) {
+    /// Warns of types that no event has. `event_types` are those of the topics that the recipe reads.
+    pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
         for name in self.event_type.names() {
-            review_event_type(name, &at.key("event_type"), findings);
+            review_event_type(name, event_types, &at.key("event_type"), findings);
         }
     }
 }
@@ -81,14 +81,29 @@ impl OneOrMany {
     }
 }
 
-fn review_event_type(name: &str, at: &KeyPath, findings: &mut Findings) {
-    if EventType::ALL.iter().all(|known| known.as_str() != name) {
-        let known = EventType::ALL.map(EventType::as_str).join(", ");
-        findings.warning(
-            at,
-            format!("no event has the type \"{name}\", so this lets nothing pass; types are {known}"),
-        );
+fn review_event_type(name: &str, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
+    if event_types.iter().any(|event_type| event_type.as_str() == name) {
+        return;
     }
+    let remedy = match EventType::standard(name) {
+        Some(EventType::PlatformEvent) => "set source.config.platform_events to all",
+        Some(EventType::MetadataChangeProposal) => "name its topic under source.config.topic_routes.mcp",
+        Some(EventType::FailedMetadataChangeProposal) => {
+            "name its topic under source.config.topic_routes.fmcp"
+        }
+        // A recipe may read a part of the standard topics with a filter for all of them.
+        Some(_) => return,
+        None => {
+            let known: Vec<&str> = event_types.iter().map(EventType::as_str).collect();
+            let known = known.join(", ");
+            findings.warning(
+                at,
+                format!("no event has the type \"{name}\", so this lets nothing pass; types are {known}"),
+            );
+            return;
+        }
+    };
+    findings.warning(at, format!("no event of this type is read, so this lets nothing pass; {remedy}"));
 }
 
 /// Which fields are looked at, not what they are compared with: a value may come from a variable.

@@ -17,78 +17,88 @@ pub enum ScanVerdict {
 impl Filters {
     /// The fields that [`Self::decide_on_scan`] can use; none where a scan could not drop anything,
     /// or where [`Self::decide_unscanned`] drops everything.
-    pub fn wanted(&self, route: Route) -> FieldSet {
+    pub fn wanted(&self, route: &Route) -> FieldSet {
         let mut fields = FieldSet::default();
         if self.decide_unscanned(route) == ScanVerdict::Drop {
             return fields;
         }
         match route {
-            Route::PlatformEvent => {
-                fields.event_name = PLATFORM_EVENTS.iter().any(|(_, event_type)| self.wants_no(*event_type));
-            }
-            Route::ChangeLog => {
-                for filter in self.all() {
-                    let Wanted::AnyOf(predicates) = filter.wanted(EventType::MetadataChangeLog) else {
-                        continue;
-                    };
-                    // One predicate that a scan says nothing about may let anything pass, and then
-                    // the others need not be looked at either.
-                    if predicates.iter().all(|predicate| scannable(predicate).next().is_some()) {
-                        predicates.iter().flat_map(scannable).for_each(|field| field.add_to(&mut fields));
-                    }
+            Route::ChangeLog => self.add_wanted(&EventType::MetadataChangeLog, &mut fields),
+            Route::Proposal => self.add_wanted(&EventType::MetadataChangeProposal, &mut fields),
+            Route::PlatformEvent | Route::EveryPlatformEvent => {
+                fields.event_name = route.event_types().iter().any(|event_type| self.wants_no(event_type));
+                if *route == Route::EveryPlatformEvent {
+                    self.add_wanted(&EventType::PlatformEvent, &mut fields);
                 }
             }
+            Route::FailedProposal | Route::Avro(_) => {}
         }
         fields
     }
 
     /// Decides on the fields that a scan found. [`ScanVerdict::Drop`] only if [`Self::matches`] would
     /// certainly say no, whatever the rest of the record holds.
-    pub fn decide_on_scan(&self, route: Route, fields: &ScannedFields<'_>) -> ScanVerdict {
+    #[inline]
+    pub fn decide_on_scan(&self, route: &Route, fields: &ScannedFields<'_>) -> ScanVerdict {
         let rejected = match route {
-            Route::ChangeLog => {
-                self.all().iter().any(|filter| match filter.wanted(EventType::MetadataChangeLog) {
-                    Wanted::Everything => false,
-                    Wanted::AnyOf(predicates) => {
-                        !predicates.iter().any(|predicate| may_match(predicate, fields))
+            Route::ChangeLog => self.rejects(&EventType::MetadataChangeLog, fields),
+            Route::Proposal => self.rejects(&EventType::MetadataChangeProposal, fields),
+            Route::PlatformEvent | Route::EveryPlatformEvent => match fields.event_name {
+                Scanned::Text(name) => match EventType::of_platform_event(name) {
+                    Some(event_type) => self.wants_no(&event_type),
+                    None => {
+                        *route == Route::EveryPlatformEvent && self.rejects(&EventType::PlatformEvent, fields)
                     }
-                })
-            }
-            Route::PlatformEvent => match fields.event_name {
-                Scanned::Text(name) => PLATFORM_EVENTS
-                    .iter()
-                    .any(|(known, event_type)| *known == name && self.wants_no(*event_type)),
+                },
                 Scanned::Unknown | Scanned::Null => false,
             },
+            Route::FailedProposal | Route::Avro(_) => false,
         };
         if rejected { ScanVerdict::Drop } else { ScanVerdict::MayPass }
     }
 
     /// Decides on what the topic carries alone: whether no type of event that may come on it is
     /// wanted.
-    pub fn decide_unscanned(&self, route: Route) -> ScanVerdict {
-        let rejected = match route {
-            Route::ChangeLog => self.wants_no(EventType::MetadataChangeLog),
-            Route::PlatformEvent => PLATFORM_EVENTS.iter().all(|(_, event_type)| self.wants_no(*event_type)),
-        };
+    pub fn decide_unscanned(&self, route: &Route) -> ScanVerdict {
+        let rejected = route.event_types().iter().all(|event_type| self.wants_no(event_type));
         if rejected { ScanVerdict::Drop } else { ScanVerdict::MayPass }
     }
 
     /// Whether some filter lets no event of this type pass, whatever it holds.
-    pub fn wants_no(&self, event_type: EventType) -> bool {
-        self.all().iter().any(|filter| filter.wanted(event_type).is_nothing())
+    pub fn wants_no(&self, event_type: &EventType) -> bool {
+        self.all().iter().any(|filter| matches!(filter.wanted(event_type), Wanted::Nothing))
+    }
+
+    /// The fields of events of this type that can decide something.
+    fn add_wanted(&self, event_type: &EventType, fields: &mut FieldSet) {
+        for filter in self.all() {
+            let Wanted::AnyOf(predicates) = filter.wanted(event_type) else { continue };
+            let scannable = |predicate| scannable(event_type, predicate);
+            // One predicate that a scan says nothing about may let anything pass, and then the others
+            // need not be looked at either.
+            if predicates.iter().all(|predicate| scannable(predicate).next().is_some()) {
+                predicates.iter().flat_map(scannable).for_each(|field| field.add_to(fields));
+            }
+        }
+    }
+
+    /// Whether some filter certainly rejects an event of this type.
+    #[inline]
+    fn rejects(&self, event_type: &EventType, fields: &ScannedFields<'_>) -> bool {
+        self.all().iter().any(|filter| match filter.wanted(event_type) {
+            Wanted::Nothing => true,
+            Wanted::Everything => false,
+            Wanted::AnyOf(predicates) => {
+                !predicates.iter().any(|predicate| may_match(event_type, predicate, fields))
+            }
+        })
     }
 }
 
-/// The `name` of a platform event, and the type of the event inside.
-const PLATFORM_EVENTS: [(&str, EventType); 2] = [
-    ("entityChangeEvent", EventType::EntityChange),
-    ("relationshipChangeEvent", EventType::RelationshipChange),
-];
-
-/// A field of a change log that a scan can read.
+/// A field that a scan can read.
 #[derive(Clone, Copy)]
 enum ScanField {
+    EventName,
     EntityType,
     EntityUrn,
     AspectName,
@@ -96,18 +106,23 @@ enum ScanField {
 }
 
 impl ScanField {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "entityType" => Some(Self::EntityType),
-            "entityUrn" => Some(Self::EntityUrn),
-            "aspectName" => Some(Self::AspectName),
-            "changeType" => Some(Self::ChangeType),
+    /// The field that an entry of a predicate on events of this type looks at.
+    #[inline]
+    fn named(event_type: &EventType, name: &str) -> Option<Self> {
+        match (event_type, name) {
+            (EventType::PlatformEvent, "name") => Some(Self::EventName),
+            (EventType::PlatformEvent, _) => None,
+            (_, "entityType") => Some(Self::EntityType),
+            (_, "entityUrn") => Some(Self::EntityUrn),
+            (_, "aspectName") => Some(Self::AspectName),
+            (_, "changeType") => Some(Self::ChangeType),
             _ => None,
         }
     }
 
     fn of<'a>(self, fields: &ScannedFields<'a>) -> Scanned<'a> {
         match self {
+            Self::EventName => fields.event_name,
             Self::EntityType => fields.entity_type,
             Self::EntityUrn => fields.entity_urn,
             Self::AspectName => fields.aspect_name,
@@ -117,6 +132,7 @@ impl ScanField {
 
     fn add_to(self, fields: &mut FieldSet) {
         match self {
+            Self::EventName => fields.event_name = true,
             Self::EntityType => fields.entity_type = true,
             Self::EntityUrn => fields.entity_urn = true,
             Self::AspectName => fields.aspect_name = true,
@@ -126,13 +142,18 @@ impl ScanField {
 }
 
 /// The fields of a predicate that a scan can decide.
-fn scannable(predicate: &Predicate) -> impl Iterator<Item = ScanField> {
-    predicate.entries().iter().filter_map(|(name, _)| ScanField::named(name))
+fn scannable<'p>(
+    event_type: &EventType,
+    predicate: &'p Predicate,
+) -> impl Iterator<Item = ScanField> + use<'p> {
+    let event_type = event_type.clone();
+    predicate.entries().iter().filter_map(move |(name, _)| ScanField::named(&event_type, name))
 }
 
-fn may_match(predicate: &Predicate, fields: &ScannedFields<'_>) -> bool {
+#[inline]
+fn may_match(event_type: &EventType, predicate: &Predicate, fields: &ScannedFields<'_>) -> bool {
     predicate.entries().iter().all(|(name, matcher)| {
-        match ScanField::named(name).map(|field| field.of(fields)) {
+        match ScanField::named(event_type, name).map(|field| field.of(fields)) {
             None | Some(Scanned::Unknown) => true,
             Some(Scanned::Null) => matches!(matcher, Matcher::Null),
             Some(Scanned::Text(text)) => matcher.may_match_text(text),

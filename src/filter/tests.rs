@@ -18,7 +18,7 @@ fn envelope(event_type: EventType, event: Value) -> Envelope {
     let Value::Object(mut payload) = event else { panic!("an event is a map") };
     payload.retain(|_, value| !value.is_null());
     let source = TopicPartition { topic: "topic".into(), partition: 0 };
-    Envelope { event_type, event: Event::Payload(payload), position: Position { source, offset: 0 } }
+    Envelope::new(event_type, Event::Object(payload), Position { source, offset: 0 })
 }
 
 fn change_log(event: Value) -> Envelope {
@@ -86,7 +86,7 @@ fn a_type_without_predicates_passes_and_one_with_an_empty_list_does_not() {
     }
     let nothing = filters(json!([{ CHANGE_LOG: {"event": []} }]), None);
     assert!(!nothing.matches(&change_log(json!({"a": 1}))));
-    assert_eq!(nothing.decide_unscanned(Route::ChangeLog), ScanVerdict::Drop);
+    assert_eq!(nothing.decide_unscanned(&Route::ChangeLog), ScanVerdict::Drop);
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn without_filters_everything_passes_and_nothing_is_scanned() {
     let filters = Filters::default();
     assert!(filters.matches(&change_log(json!({}))));
     for route in [Route::ChangeLog, Route::PlatformEvent] {
-        assert_eq!(filters.decide_unscanned(route), ScanVerdict::MayPass);
-        assert!(filters.wanted(route).is_empty());
+        assert_eq!(filters.decide_unscanned(&route), ScanVerdict::MayPass);
+        assert!(filters.wanted(&route).is_empty());
     }
 }
 
@@ -113,7 +113,7 @@ fn without_filters_everything_passes_and_nothing_is_scanned() {
 fn a_scan_reads_what_can_decide_and_no_more() {
     let wanted = |predicates: Value| {
         filters(json!([{ CHANGE_LOG: {"event": predicates}, "EntityChangeEvent_v1": null }]), None)
-            .wanted(Route::ChangeLog)
+            .wanted(&Route::ChangeLog)
     };
     let entity_type = FieldSet { entity_type: true, ..FieldSet::default() };
     assert_eq!(wanted(json!([{"entityType": "a", "other": 1}])), entity_type);
@@ -134,13 +134,50 @@ fn a_scan_reads_what_can_decide_and_no_more() {
 fn platform_events_that_no_filter_accepts_are_dropped_by_name() {
     let filters = filters(json!([{ "EntityChangeEvent_v1": {"event": [{"category": "TAG"}]} }]), None);
     let named = |name| ScannedFields { event_name: Scanned::Text(name), ..ScannedFields::default() };
-    let decide = |name| filters.decide_on_scan(Route::PlatformEvent, &named(name));
-    assert!(filters.wanted(Route::PlatformEvent).event_name);
+    let decide = |name| filters.decide_on_scan(&Route::PlatformEvent, &named(name));
+    assert!(filters.wanted(&Route::PlatformEvent).event_name);
     assert_eq!(decide("relationshipChangeEvent"), ScanVerdict::Drop);
     assert_eq!(decide("entityChangeEvent"), ScanVerdict::MayPass);
     assert_eq!(decide("somethingElse"), ScanVerdict::MayPass, "counted by name once it is decoded");
-    assert_eq!(filters.decide_unscanned(Route::ChangeLog), ScanVerdict::Drop);
-    assert_eq!(filters.decide_unscanned(Route::PlatformEvent), ScanVerdict::MayPass);
+    assert_eq!(filters.decide_unscanned(&Route::ChangeLog), ScanVerdict::Drop);
+    assert_eq!(filters.decide_unscanned(&Route::PlatformEvent), ScanVerdict::MayPass);
+}
+
+#[test]
+fn types_that_a_recipe_named_itself_are_filtered_by_that_name() {
+    let filters = filters(json!([{ "Mine": {"event": [{"a": 1}]}, "Whole": null }]), None);
+    let other = |name: &str, event| envelope(EventType::Other(name.into()), event);
+    assert!(filters.matches(&other("Mine", json!({"a": 1}))));
+    assert!(!filters.matches(&other("Mine", json!({"a": 2}))));
+    assert!(filters.matches(&other("Whole", json!({"a": 2}))));
+    assert!(!filters.matches(&other("Not named", json!({"a": 1}))));
+    let decide = |name: &str| filters.decide_unscanned(&Route::Avro(name.into()));
+    assert_eq!([decide("Mine"), decide("Whole")], [ScanVerdict::MayPass; 2]);
+    assert_eq!(decide("Not named"), ScanVerdict::Drop);
+}
+
+#[test]
+fn platform_events_of_other_names_are_decided_by_name_where_all_are_read() {
+    let filters = filters(json!([{ "PlatformEvent_v1": {"event": [{"name": "mine"}]} }]), None);
+    let named = |name| ScannedFields { event_name: Scanned::Text(name), ..ScannedFields::default() };
+    let decide = |name| filters.decide_on_scan(&Route::EveryPlatformEvent, &named(name));
+    assert!(filters.wanted(&Route::EveryPlatformEvent).event_name);
+    assert_eq!(decide("mine"), ScanVerdict::MayPass);
+    assert_eq!(decide("theirs"), ScanVerdict::Drop);
+    assert_eq!(decide("entityChangeEvent"), ScanVerdict::Drop);
+    assert_eq!(filters.decide_unscanned(&Route::PlatformEvent), ScanVerdict::Drop, "they do not come there");
+}
+
+#[test]
+fn a_scan_decides_on_proposals_as_on_change_logs() {
+    let spec = json!([{ "MetadataChangeProposalEvent_v1": {"event": [{"aspectName": "status"}]} }]);
+    let filters = filters(spec, None);
+    assert!(filters.wanted(&Route::Proposal).aspect_name);
+    let of_aspect = |name| ScannedFields { aspect_name: Scanned::Text(name), ..ScannedFields::default() };
+    let decide = |name| filters.decide_on_scan(&Route::Proposal, &of_aspect(name));
+    assert_eq!(decide("status"), ScanVerdict::MayPass);
+    assert_eq!(decide("ownership"), ScanVerdict::Drop);
+    assert_eq!(filters.decide_unscanned(&Route::FailedProposal), ScanVerdict::Drop);
 }
 
 const SCANNED: [&str; 4] = ["entityType", "entityUrn", "aspectName", "changeType"];
@@ -229,10 +266,10 @@ proptest! {
         known in prop::collection::vec(prop::bool::weighted(0.8), 4),
     ) {
         let filters = filters(Value::Array(specs), older);
-        let verdict = filters.decide_on_scan(Route::ChangeLog, &scanned(&event, &known));
+        let verdict = filters.decide_on_scan(&Route::ChangeLog, &scanned(&event, &known));
         let matches = filters.matches(&change_log(Value::Object(event)));
         prop_assert!(verdict == ScanVerdict::MayPass || !matches);
-        prop_assert!(filters.decide_unscanned(Route::ChangeLog) == ScanVerdict::MayPass || !matches);
+        prop_assert!(filters.decide_unscanned(&Route::ChangeLog) == ScanVerdict::MayPass || !matches);
     }
 
     #[test]
@@ -242,12 +279,12 @@ proptest! {
         event in event(),
     ) {
         let filters = filters(Value::Array(specs), older);
-        if filters.decide_unscanned(Route::ChangeLog) == ScanVerdict::Drop {
+        if filters.decide_unscanned(&Route::ChangeLog) == ScanVerdict::Drop {
             return Ok(());
         }
-        let wanted = filters.wanted(Route::ChangeLog);
+        let wanted = filters.wanted(&Route::ChangeLog);
         let known = [wanted.entity_type, wanted.entity_urn, wanted.aspect_name, wanted.change_type];
-        let decide = |known: &[bool]| filters.decide_on_scan(Route::ChangeLog, &scanned(&event, known));
+        let decide = |known: &[bool]| filters.decide_on_scan(&Route::ChangeLog, &scanned(&event, known));
         prop_assert_eq!(decide(&known), decide(&[true; 4]));
     }
 }

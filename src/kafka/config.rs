@@ -31,9 +31,23 @@ pub struct KafkaSourceConfig {
     pub enable_mcl_pre_deserialization_filter: Option<bool>,
     /// Another name of the same.
     pub enable_pre_deserialization_filter: Option<bool>,
+    /// Which platform events are handed on: `known` (default), or `all`, those of names that this program
+    /// does not know among them.
+    pub platform_events: PlatformEvents,
     /// Where a group without a committed offset begins: `earliest`, `latest`, or a time (RFC 3339,
     /// or milliseconds since the Unix epoch).
     pub start_position: Option<StartPositionConfig>,
+}
+
+/// Which platform events are handed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformEvents {
+    /// Entity changes and relationship changes; the others are counted by name and dropped.
+    #[default]
+    Known,
+    /// All of them; those of other names as `PlatformEvent_v1`.
+    All,
 }
 
 /// `start_position` as it is written.
@@ -109,4 +123,10 @@ pub struct TopicRoutes {
     pub mcl_timeseries: Option<String>,
     /// Platform events (default `PlatformEvent_v1`).
     pub pe: Option<String>,
+    /// Proposals; not read unless named.
+    pub mcp: Option<String>,
+    /// Failed proposals; not read unless named.
+    pub fmcp: Option<String>,
+    /// Any other topics with Avro records, and the type that their events are given.
+    pub avro: BTreeMap<String, String>,
 }

@@ -33,7 +33,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         slot.received += 1;
         let screening = match message.payload() {
             None => Screening::Drop(DropReason::Tombstone),
-            Some(value) => self.parts.screen.screen(slot.route, value),
+            Some(value) => self.parts.screen.screen(&slot.route, value),
         };
         let entity = match screening {
             Screening::Drop(reason) => {
@@ -62,7 +62,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 self.lanes.shared(hash)
             }
         };
-        let delivery = Delivery { epoch: Arc::clone(&slot.epoch), record, route: slot.route };
+        let delivery = Delivery { epoch: Arc::clone(&slot.epoch), record, route: slot.route.clone() };
         match lane {
             Some(lane) => lane.push(delivery),
             // There is a lane for every ordering: an event without one is at least not lost.

@@ -30,7 +30,9 @@ mod watchdog;
 mod topics;
 
 pub use committer::CommitBell;
-pub use config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, StartPositionConfig, TopicRoutes};
+pub use config::{
+    ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, StartPositionConfig, TopicRoutes,
+};
 pub use consumer::{ConsumerParts, consume};
 pub use error::ConsumerError;
 pub use reports::{RebalanceKind, Reports};

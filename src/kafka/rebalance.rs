@@ -131,7 +131,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
     pub(super) fn open_slot(&self, start: &Start) -> Slot {
         let routes = &self.parts.settings.topics;
-        let route = routes.iter().find(|(topic, _)| **topic == *start.source.topic).map(|(_, route)| *route);
+        let route =
+            routes.iter().find(|(topic, _)| **topic == *start.source.topic).map(|(_, route)| route.clone());
         // Only subscribed topics are assigned, and every subscribed topic has a route.
         let route = route.unwrap_or(Route::ChangeLog);
         let lane: Option<LaneEntrance> =

@@ -23,7 +23,7 @@ impl KafkaSourceConfig {
         let connection = at.key("connection");
         let mut properties = self.connection.properties(environment, &connection, findings);
         let start = self.start(properties.remove("auto.offset.reset"), at, findings);
-        let topics = self.topic_routes.topics(environment, &at.key("topic_routes"), findings);
+        let topics = self.topic_routes.topics(self.platform_events, environment, at, findings);
         let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
         let seconds = |seconds: Option<f64>, default: u64| {
             seconds.map_or(Duration::from_secs(default), Duration::from_secs_f64)
@@ -235,7 +235,8 @@ mod tests {
         assert_eq!(settings.group_id, "my pipeline");
         assert_eq!(settings.properties["bootstrap.servers"], "localhost:9092");
         assert_eq!(settings.start, StartPosition::Latest);
-        let topics: Vec<_> = settings.topics.iter().map(|(topic, route)| (topic.as_str(), *route)).collect();
+        let topics: Vec<_> =
+            settings.topics.iter().map(|(topic, route)| (topic.as_str(), route.clone())).collect();
         assert_eq!(
             topics,
             [

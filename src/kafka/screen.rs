@@ -6,7 +6,7 @@ use crate::event::{DropReason, Route};
 /// record: it must not block, and should not allocate.
 pub trait Screen: Send + 'static {
     /// What is to be done with a record of this route with this value.
-    fn screen(&mut self, route: Route, value: &[u8]) -> Screening;
+    fn screen(&mut self, route: &Route, value: &[u8]) -> Screening;
 
     /// What it decided on change logs since the last call.
     fn take_counts(&mut self) -> ScreenCounts;

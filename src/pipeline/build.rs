@@ -95,7 +95,7 @@ impl Pipeline {
         health: Arc<PipelineHealth>,
         wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
     ) -> Result<Self, BuildError> {
-        let Recipe { name, consumer, registry, scan, filters, action, delivery, .. } = recipe;
+        let Recipe { name, consumer, registry, scan, meta, filters, action, delivery, .. } = recipe;
         let registry = Arc::new(SchemaRegistry::new(&registry)?);
         let dead_letters = FileStore::open(delivery.failed_events_file(&name))?;
         health.holds(Condition::DeadLetters);
@@ -116,7 +116,7 @@ impl Pipeline {
         };
         let parts = Parts {
             pipeline,
-            decoder: Decoder::new(Arc::clone(&registry)),
+            decoder: Decoder::new(Arc::clone(&registry)).with_meta(meta),
             registry,
             filters: Arc::new(filters),
             action,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::Pipeline;
-use super::screen::ProjectionScreen;
+use super::screen::{ProjectionScreen, ScreenParts};
 use super::stages::{Stages, text_of};
 use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
@@ -147,7 +147,16 @@ impl Pipeline {
             pipeline: self.parts.pipeline.to_string(),
             settings: self.consumer.clone(),
             delivery: self.delivery.clone(),
-            screen: ProjectionScreen::new(Arc::clone(&self.parts.registry), filters, self.scan, by_key),
+            screen: ProjectionScreen::new(
+                ScreenParts {
+                    registry: Arc::clone(&self.parts.registry),
+                    filters,
+                    metrics: Arc::clone(&self.parts.metrics),
+                    scan: self.scan,
+                    by_key,
+                },
+                self.consumer.topics.iter().map(|(_, route)| route),
+            ),
             reports: Arc::clone(&self.reports) as _,
             budget: Arc::clone(&budget),
             stop: stop.clone(),

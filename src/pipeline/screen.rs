@@ -4,17 +4,33 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::avro::{RecordKind, ScanCache, SchemaRegistry};
-use crate::event::{DropReason, FieldSet, Route, Scanned, ScannedFields};
+use crate::event::{DropReason, EventType, FieldSet, Route, Scanned, ScannedFields};
 use crate::filter::{Filters, ScanVerdict};
 use crate::kafka::{Screen, ScreenCounts, Screening};
+use crate::telemetry::PipelineMetrics;
 
 /// Screens records with the projection of their writers' schemas and a pipeline's filters.
 pub(super) struct ProjectionScreen {
     schemas: ScanCache,
     filters: Arc<Filters>,
+    metrics: Arc<PipelineMetrics>,
     change_logs: Plan,
     platform_events: Plan,
+    proposals: Plan,
+    /// Routes that no filter wants anything of, of those that are not scanned.
+    unwanted: Box<[Route]>,
     counts: ScreenCounts,
+}
+
+/// What a screen is made of.
+pub(super) struct ScreenParts {
+    pub(super) registry: Arc<SchemaRegistry>,
+    pub(super) filters: Arc<Filters>,
+    pub(super) metrics: Arc<PipelineMetrics>,
+    /// False sends every record to its lane (for diagnosis).
+    pub(super) scan: bool,
+    /// Also read the entity's URN, which chooses the lane.
+    pub(super) by_key: bool,
 }
 
 /// What is done with the records of one route.
@@ -31,40 +47,65 @@ enum Plan {
 }
 
 impl ProjectionScreen {
-    /// A screen. Without `scan` every record goes to its lane (for diagnosis); `by_key` also reads the
-    /// entity's URN, which chooses the lane.
-    pub(super) fn new(
-        registry: Arc<SchemaRegistry>,
-        filters: Arc<Filters>,
-        scan: bool,
-        by_key: bool,
-    ) -> Self {
-        let plan = |route| {
-            if scan && filters.decide_unscanned(route) == ScanVerdict::Drop {
-                return Plan::DropAll;
-            }
-            let needs_entity = by_key && route == Route::ChangeLog;
-            let mut fields = if scan { filters.wanted(route) } else { FieldSet::default() };
-            match (fields.is_empty(), needs_entity) {
-                (true, false) => Plan::HandAll,
-                (true, true) => Plan::ReadEntity,
-                (false, _) => {
-                    fields.entity_urn |= needs_entity;
-                    Plan::Scan(fields)
-                }
-            }
+    /// A screen for the routes that a pipeline reads.
+    pub(super) fn new<'r>(parts: ScreenParts, routes: impl IntoIterator<Item = &'r Route>) -> Self {
+        let ScreenParts { registry, filters, metrics, scan, by_key } = parts;
+        let mut screen = Self {
+            schemas: ScanCache::new(registry),
+            filters,
+            metrics,
+            change_logs: Plan::HandAll,
+            platform_events: Plan::HandAll,
+            proposals: Plan::HandAll,
+            unwanted: Box::default(),
+            counts: ScreenCounts::default(),
         };
-        let (change_logs, platform_events) = (plan(Route::ChangeLog), plan(Route::PlatformEvent));
-        let counts = ScreenCounts::default();
-        Self { schemas: ScanCache::new(registry), filters, change_logs, platform_events, counts }
+        let mut unwanted = Vec::new();
+        for route in routes {
+            let plan = Plan::of(route, &screen.filters, scan, by_key);
+            match route {
+                Route::ChangeLog => screen.change_logs = plan,
+                Route::PlatformEvent | Route::EveryPlatformEvent => screen.platform_events = plan,
+                Route::Proposal => screen.proposals = plan,
+                Route::FailedProposal | Route::Avro(_) if matches!(plan, Plan::DropAll) => {
+                    unwanted.push(route.clone());
+                }
+                Route::FailedProposal | Route::Avro(_) => {}
+            }
+        }
+        screen.unwanted = unwanted.into();
+        screen
+    }
+}
+
+impl Plan {
+    fn of(route: &Route, filters: &Filters, scan: bool, by_key: bool) -> Self {
+        if scan && filters.decide_unscanned(route) == ScanVerdict::Drop {
+            return Self::DropAll;
+        }
+        let needs_entity = by_key && matches!(route, Route::ChangeLog | Route::Proposal);
+        let mut fields = if scan { filters.wanted(route) } else { FieldSet::default() };
+        // Those of names that nobody knows are dropped here too.
+        fields.event_name |= scan && *route == Route::PlatformEvent;
+        match (fields.is_empty(), needs_entity) {
+            (true, false) => Self::HandAll,
+            (true, true) => Self::ReadEntity,
+            (false, _) => {
+                fields.entity_urn |= needs_entity;
+                Self::Scan(fields)
+            }
+        }
     }
 }
 
 impl Screen for ProjectionScreen {
-    fn screen(&mut self, route: Route, value: &[u8]) -> Screening {
+    fn screen(&mut self, route: &Route, value: &[u8]) -> Screening {
         let plan = match route {
             Route::ChangeLog => self.change_logs,
-            Route::PlatformEvent => self.platform_events,
+            Route::PlatformEvent | Route::EveryPlatformEvent => self.platform_events,
+            Route::Proposal => self.proposals,
+            Route::FailedProposal | Route::Avro(_) if self.unwanted.contains(route) => Plan::DropAll,
+            Route::FailedProposal | Route::Avro(_) => Plan::HandAll,
         };
         let screening = match plan {
             Plan::DropAll => Screening::Drop(DropReason::Scan),
@@ -72,7 +113,7 @@ impl Screen for ProjectionScreen {
             Plan::ReadEntity => self.scan(route, value, ENTITY, false),
             Plan::Scan(fields) => self.scan(route, value, fields, true),
         };
-        if route == Route::ChangeLog {
+        if matches!(route, Route::ChangeLog) {
             match (screening, plan) {
                 (Screening::Hand(_), _) => self.counts.passed += 1,
                 (Screening::Drop(_), Plan::DropAll) => self.counts.entirely_rejected += 1,
@@ -97,20 +138,27 @@ const ENTITY: FieldSet = FieldSet {
 };
 
 impl ProjectionScreen {
-    fn scan(&mut self, route: Route, value: &[u8], fields: FieldSet, ask_filters: bool) -> Screening {
-        let kind = match route {
-            Route::ChangeLog => RecordKind::ChangeLog,
-            Route::PlatformEvent => RecordKind::PlatformEvent,
-        };
+    fn scan(&mut self, route: &Route, value: &[u8], fields: FieldSet, ask_filters: bool) -> Screening {
         // The polling thread never asks the registry: a record whose schema is not compiled yet goes
         // to its lane unscreened, and the lane asks. So does one that is not what its topic carries,
         // and one whose scan fails: the lane finds out what is wrong with it.
         let Some((schema, body)) = self.schemas.find(value) else { return Screening::Hand(None) };
-        if *schema.kind() != kind {
+        if RecordKind::on(route).is_some_and(|expected| *schema.kind() != expected) {
             return Screening::Hand(None);
         }
         let Ok(scanned) = schema.projection().scan(body, fields) else { return Screening::Hand(None) };
-        if ask_filters && self.filters.decide_on_scan(route, &scanned) == ScanVerdict::Drop {
+        if !ask_filters {
+            return Screening::Hand(entity_hash(&scanned));
+        }
+        if matches!(route, Route::PlatformEvent)
+            && let Scanned::Text(name) = scanned.event_name
+            && EventType::of_platform_event(name).is_none()
+        {
+            // As the lane counts them. Its names are remembered, so that this allocates once per name.
+            self.metrics.unknown_platform_event(name);
+            return Screening::Drop(DropReason::UnknownPlatformEvent);
+        }
+        if self.filters.decide_on_scan(route, &scanned) == ScanVerdict::Drop {
             return Screening::Drop(DropReason::Scan);
         }
         Screening::Hand(entity_hash(&scanned))

@@ -121,7 +121,7 @@ impl Stages {
             Ok(true) => {}
             Ok(false) => return dropped(DropReason::Filter),
             Err(panic) => {
-                let failure = self.panicked(delivery, Stage::Action, &*panic);
+                let failure = self.panicked(delivery, Stage::Filter, &*panic);
                 return self.give_up(delivery, Some(&envelope), failure).await;
             }
         }
@@ -145,7 +145,7 @@ impl Stages {
     async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
         let Parts { registry, decoder, .. } = &*self.parts;
         loop {
-            let decoding = AssertUnwindSafe(decoder.decode(delivery.route, &delivery.record));
+            let decoding = AssertUnwindSafe(decoder.decode(&delivery.route, &delivery.record));
             let decoded = tokio::select! {
                 biased;
                 decoded = decoding.catch_unwind() => decoded,

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use crate::action::ActionConfig;
 use crate::avro::RegistrySettings;
 use crate::delivery::DeliverySettings;
+use crate::event::MetaDetail;
 use crate::filter::Filters;
 use crate::kafka::ConsumerSettings;
 
@@ -37,6 +38,8 @@ pub struct Recipe {
     pub registry: RegistrySettings,
     /// Whether records are scanned before they are decoded; false is for diagnosis.
     pub scan: bool,
+    /// How much an event's `meta` says.
+    pub meta: MetaDetail,
     /// Which events are wanted.
     pub filters: Filters,
     /// What is done with them.

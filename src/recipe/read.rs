@@ -13,6 +13,7 @@ use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::delivery::OptionsConfig;
 use crate::environment::Environment;
+use crate::event::{EventType, Route};
 use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::{KafkaSourceConfig, TopicRoutes};
@@ -55,22 +56,23 @@ pub(super) fn read(
     // Each part is looked at whatever became of the others.
     let name = root.get("name").and_then(Node::text).unwrap_or_default().to_owned();
     let source = source(root, findings);
-    let filters = filters(root, findings);
+    let consumer = source.as_ref().and_then(|source| {
+        let at = top.key("source").key("config");
+        source.resolve(&name, environment, &at, findings)
+    });
+    // Without knowing what is read, nothing can be said against a type of event.
+    let event_types = consumer.as_ref().map(|consumer| event_types_on(&consumer.topics));
+    let filters = filters(root, event_types.as_deref(), findings);
     let action = action(root, findings);
     datahub(root, findings);
+    let options = part::<OptionsConfig>(root, "options").unwrap_or_default();
     let async_commit = source.as_ref().and_then(KafkaSourceConfig::async_commit);
-    let delivery = part::<OptionsConfig>(root, "options").unwrap_or_default().resolve(
-        &top.key("options"),
-        async_commit,
-        findings,
-    );
+    let delivery = options.resolve(&top.key("options"), async_commit, findings);
     let source = source?;
-    let at = top.key("source").key("config");
-    let consumer = source.resolve(&name, environment, &at, findings);
     let registry = source.connection.schema_registry_config.resolve(
         source.connection.schema_registry_url.as_deref(),
         environment,
-        &at.key("connection"),
+        &top.key("source").key("config").key("connection"),
         findings,
     );
     if findings.errors() > errors {
@@ -82,10 +84,22 @@ pub(super) fn read(
         consumer: consumer?,
         registry: registry?,
         scan: source.scans(),
+        meta: options.meta.unwrap_or_default(),
         filters,
         action: action?,
         delivery: delivery?,
     })
+}
+
+/// The types of event that may come on these topics, each once.
+fn event_types_on(topics: &[(String, Route)]) -> Vec<EventType> {
+    let mut event_types = Vec::new();
+    for event_type in topics.iter().flat_map(|(_, route)| route.event_types()) {
+        if !event_types.contains(&event_type) {
+            event_types.push(event_type);
+        }
+    }
+    event_types
 }
 
 /// A part whose shape has been checked with the whole: what is wrong with that is noted already.
@@ -116,12 +130,12 @@ fn source(root: &Node, findings: &mut Findings) -> Option<KafkaSourceConfig> {
     if names_none && routes.is_some_and(|routes| !routes.entries().is_empty()) {
         let at = at.key("config").key("topic_routes");
         findings
-            .error(&at, "names no topic that can be read; give mcl, mcl_timeseries or pe, or remove the key");
+            .error(&at, "names no topic that can be read; give mcl, mcl_timeseries, pe, mcp, fmcp or avro, or remove the key");
     }
     Some(config)
 }
 
-fn filters(root: &Node, findings: &mut Findings) -> Filters {
+fn filters(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findings) -> Filters {
     let at = KeyPath::root().key("filters");
     let mut filters = FiltersConfig::default();
     for (index, node) in root.get("filters").map(Node::items).unwrap_or_default().iter().enumerate() {
@@ -130,13 +144,15 @@ fn filters(root: &Node, findings: &mut Findings) -> Filters {
             continue;
         }
         if let Some(filter) = config_of::<EventTypeFilterConfig>(node, &at, findings) {
-            filter.review(&at.key("config"), findings);
+            if let Some(event_types) = event_types {
+                filter.review(event_types, &at.key("config"), findings);
+            }
             filters.0.push(filter);
         }
     }
     let filter: Option<FilterConfig> = part(root, "filter");
-    if let Some(filter) = &filter {
-        filter.review(&KeyPath::root().key("filter"), findings);
+    if let (Some(filter), Some(event_types)) = (&filter, event_types) {
+        filter.review(event_types, &KeyPath::root().key("filter"), findings);
     }
     Filters::compile(&filters, filter.as_ref())
 }

@@ -82,7 +82,7 @@ fn is_python_class(kind: &str) -> bool {
 }
 
 /// (the keys above, the key).
-const KEYS: [(&str, &[&str]); 5] = [
+const KEYS: [(&str, &[&str]); 4] = [
     ("", &["transform", "tests"]),
     (
         "source/config",
@@ -97,12 +97,10 @@ const KEYS: [(&str, &[&str]); 5] = [
             "infinite_retry",
             "consumer_id",
             "dead_letter_topic",
-            "platform_events",
         ],
     ),
-    ("source/config/topic_routes", &["mcp", "fmcp", "avro"]),
     ("source/config/connection/consumer_config", &["oauth_cb"]),
-    ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds", "meta"]),
+    ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds"]),
 ];
 
 fn is_listed(above: &str, key: &str) -> bool {

@@ -130,8 +130,8 @@ impl PipelineMetrics {
     /// A counter that appears only with its first event hides that event from a rate.
     fn begin_at_zero(&self) {
         let families = &self.families;
-        self.count_none(&families.dropped, &DROP_REASONS.map(drop_label));
-        self.count_none(&families.dead_lettered, &STAGES.map(Stage::as_str));
+        self.count_none(&families.dropped, &DropReason::ALL.map(DropReason::as_str));
+        self.count_none(&families.dead_lettered, &Stage::ALL.map(Stage::as_str));
         self.count_none(&families.kafka_mcl_early_filter, &EarlyFilter::ALL.map(EarlyFilter::as_str));
         self.count_none(&families.registry_lookups, &RegistryLookup::ALL.map(RegistryLookup::as_str));
         self.count_none(&families.rebalances, &Rebalance::ALL.map(Rebalance::as_str));
@@ -158,7 +158,7 @@ impl PipelineMetrics {
 
     /// `n` records needed no action.
     pub fn dropped(&self, reason: DropReason, n: u64) {
-        self.count(&self.families.dropped, drop_label(reason), n);
+        self.count(&self.families.dropped, reason.as_str(), n);
     }
 
     /// A platform event of a name that this program does not know. The names come from whoever writes
@@ -325,18 +325,3 @@ const OTHER_NAMES: &str = "other";
 
 const COMMIT_OK: &str = "ok";
 const COMMIT_FAILED: &str = "failed";
-
-const DROP_REASONS: [DropReason; 4] =
-    [DropReason::Scan, DropReason::Filter, DropReason::Tombstone, DropReason::UnknownPlatformEvent];
-
-const STAGES: [Stage; 6] =
-    [Stage::Envelope, Stage::Schema, Stage::Avro, Stage::Type, Stage::Payload, Stage::Action];
-
-const fn drop_label(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::Scan => "scan",
-        DropReason::Filter => "filter",
-        DropReason::Tombstone => "tombstone",
-        DropReason::UnknownPlatformEvent => "unknown_platform_event",
-    }
-}

@@ -31,6 +31,7 @@ impl Case {
         match self.route {
             Route::ChangeLog => "mcl",
             Route::PlatformEvent => "pe",
+            ref other => panic!("the framework reads no {other:?}"),
         }
     }
 }
@@ -55,6 +56,7 @@ fn events_are_what_the_python_framework_makes_of_the_same_bytes() {
 fn our_schemas_have_the_names_types_order_and_defaults_of_the_published_ones() {
     let ours = [
         ("MetadataChangeLog", schemas::METADATA_CHANGE_LOG_JSON),
+        ("MetadataChangeProposal", schemas::METADATA_CHANGE_PROPOSAL_JSON),
         ("PlatformEvent", schemas::PLATFORM_EVENT_JSON),
         ("EntityChangeEvent", schemas::ENTITY_CHANGE_EVENT_JSON),
         ("RelationshipChangeEvent", schemas::RELATIONSHIP_CHANGE_EVENT_JSON),
@@ -64,6 +66,24 @@ fn our_schemas_have_the_names_types_order_and_defaults_of_the_published_ones() {
     for ((name, ours), published) in ours.iter().zip(published) {
         assert_eq!(bare(&serde_json::from_str(ours).unwrap()), bare(&published), "{name}");
     }
+}
+
+/// The package has no schema of failed proposals: what is around the proposal is told here once more.
+#[test]
+fn a_failed_proposal_is_our_schema_of_a_proposal_between_a_header_and_an_error() {
+    let proposal: Value = serde_json::from_str(schemas::METADATA_CHANGE_PROPOSAL_JSON).unwrap();
+    let failed: Value = serde_json::from_str(schemas::FAILED_METADATA_CHANGE_PROPOSAL_JSON).unwrap();
+    let mut within = bare(&failed["fields"][1]["type"]);
+    // A type is defined where it is first used, and that is the header around it.
+    assert_eq!(within["fields"][0]["type"][1], "com.linkedin.events.KafkaAuditHeader");
+    within["fields"][0] = bare(&failed["fields"][0]);
+    assert_eq!(within, bare(&proposal));
+    assert_eq!(bare(&failed["fields"][0]), bare(&proposal["fields"][0]));
+    let names: Vec<&str> =
+        failed["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["auditHeader", "metadataChangeProposal", "error"]);
+    assert_eq!(failed["fields"][2]["type"], "string");
+    assert_eq!(failed["namespace"], proposal["namespace"]);
 }
 
 fn writers_schemas() -> Vec<String> {
@@ -76,12 +96,12 @@ fn writers_schemas() -> Vec<String> {
 fn ours(schemas: &[String], case: &Case, offset: usize) -> Value {
     let schema = CompiledSchema::parse(&schemas[case.schema]).unwrap();
     let (_, body) = wire::split(&case.value).unwrap();
-    match read_body(case.route, &schema, body).unwrap() {
+    match read_body(&case.route, &schema, body).unwrap() {
         Body::UnknownPlatformEvent(_) => Value::Null,
         Body::Event(event_type, event) => {
             let source = TopicPartition { topic: Arc::from(case.route_name()), partition: 3 };
             let position = Position { source, offset: i64::try_from(offset).unwrap() };
-            serde_json::to_value(Envelope { event_type, event, position }).unwrap()
+            serde_json::to_value(Envelope::new(event_type, event, position)).unwrap()
         }
     }
 }

@@ -14,7 +14,7 @@ fn body_of(schema: &Schema, record: &Value) -> Vec<u8> {
 }
 
 fn change_log_json(schema: &CompiledSchema, body: &[u8]) -> Value {
-    match read_body(Route::ChangeLog, schema, body).unwrap() {
+    match read_body(&Route::ChangeLog, schema, body).unwrap() {
         Body::Event(EventType::MetadataChangeLog, event) => serde_json::to_value(event).unwrap(),
         other => panic!("not a change log: {other:?}"),
     }
@@ -47,8 +47,8 @@ fn every_sample_event_is_read_as_it_was_written() {
             let body = body_of(schema.schema(), &sample.record);
             let payload: Value =
                 serde_json::from_str(sample.record["payload"]["value"].as_str().unwrap()).unwrap();
-            match read_body(Route::PlatformEvent, &schema, &body).unwrap() {
-                Body::Event(_, Event::Payload(read)) => assert_eq!(Value::Object(read), payload),
+            match read_body(&Route::PlatformEvent, &schema, &body).unwrap() {
+                Body::Event(_, Event::Object(read)) => assert_eq!(Value::Object(read), payload),
                 Body::UnknownPlatformEvent(name) => assert_eq!(name, "notificationRequestEvent"),
                 other => panic!("{other:?}"),
             }
@@ -67,12 +67,12 @@ fn every_sample_event_is_read_as_it_was_written() {
 fn every_cut_of_every_sample_is_an_error_and_so_is_every_byte_too_many() {
     for (route, schema, body) in sample_bodies() {
         for cut in 0..body.len() {
-            let error = read_body(route, &schema, &body[..cut]).unwrap_err();
+            let error = read_body(&route, &schema, &body[..cut]).unwrap_err();
             assert_eq!(error.class(), "truncated", "{cut} of {} bytes", body.len());
         }
         for extra in [0, 1, 0x80, 0xff] {
             let longer = [&body[..], &[extra]].concat();
-            assert_eq!(read_body(route, &schema, &longer).unwrap_err().class(), "trailing_bytes");
+            assert_eq!(read_body(&route, &schema, &longer).unwrap_err().class(), "trailing_bytes");
         }
     }
 }
@@ -95,12 +95,12 @@ fn a_record_of_another_type_than_the_topics_is_an_error() {
     for (route, schema, body) in sample_bodies() {
         let other = match route {
             Route::ChangeLog => Route::PlatformEvent,
-            Route::PlatformEvent => Route::ChangeLog,
+            _ => Route::ChangeLog,
         };
-        assert_eq!(read_body(other, &schema, &body).unwrap_err().class(), "wrong_type");
+        assert_eq!(read_body(&other, &schema, &body).unwrap_err().class(), "wrong_type");
     }
     let schema = CompiledSchema::parse(r#""string""#).unwrap();
-    assert_eq!(read_body(Route::ChangeLog, &schema, &[2, b'a']).unwrap_err().class(), "wrong_type");
+    assert_eq!(read_body(&Route::ChangeLog, &schema, &[2, b'a']).unwrap_err().class(), "wrong_type");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn bytes_that_are_not_utf8_show_one_character_each() {
     assert_eq!(change_log_json(&schema, &body)["aspect"]["value"], "{\u{e4}\u{ff}}");
     let text = body.windows(7).position(|window| window == b"dataset").unwrap();
     body[text] = 0xff;
-    assert_eq!(read_body(Route::ChangeLog, &schema, &body).unwrap_err().class(), "invalid_utf8");
+    assert_eq!(read_body(&Route::ChangeLog, &schema, &body).unwrap_err().class(), "invalid_utf8");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_platform_event_shows_where_its_payload_is_wrong() {
     let read = |value: &str, content_type: &str| {
         let record = serde_json::json!({"header": {"timestampMillis": 1}, "name": "entityChangeEvent",
             "payload": {"value": value, "contentType": content_type}});
-        read_body(Route::PlatformEvent, &schema, &body_of(schema.schema(), &record)).unwrap_err()
+        read_body(&Route::PlatformEvent, &schema, &body_of(schema.schema(), &record)).unwrap_err()
     };
     assert_eq!(read("{", "application/json").class(), "payload_not_json");
     assert_eq!(read("{}", "application/json").class(), "payload_missing_field");
@@ -187,7 +187,7 @@ proptest! {
     fn a_cut_is_an_error((schema, _, body) in written_change_log(), cut in any::<prop::sample::Index>()) {
         let compiled = CompiledSchema::parse(&schema).unwrap();
         let cut = &body[..cut.index(body.len())];
-        prop_assert_eq!(read_body(Route::ChangeLog, &compiled, cut).unwrap_err().class(), "truncated");
+        prop_assert_eq!(read_body(&Route::ChangeLog, &compiled, cut).unwrap_err().class(), "truncated");
     }
 
     #[test]
@@ -202,7 +202,7 @@ proptest! {
             body[at] = byte;
         }
         let checked = compiled.projection().check(&body).is_ok();
-        let decoded = read_body(Route::ChangeLog, &compiled, &body).is_ok();
+        let decoded = read_body(&Route::ChangeLog, &compiled, &body).is_ok();
         prop_assert_eq!(checked, decoded, "a body of the right bytes is a change log");
         let scanned = compiled.projection().scan(&body, wanted).is_ok();
         prop_assert!(scanned || !checked, "a body that passes the check can be scanned");
@@ -214,7 +214,7 @@ proptest! {
             let schema = CompiledSchema::parse(&schema).unwrap();
             let projection: &Projection = schema.projection();
             if projection.check(&noise).is_ok() {
-                prop_assert!(read_body(Route::ChangeLog, &schema, &noise).is_ok());
+                prop_assert!(read_body(&Route::ChangeLog, &schema, &noise).is_ok());
             }
         }
     }

@@ -87,12 +87,11 @@ fn an_unset_variable_names_itself() {
 #[test]
 fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
     assert_eq!(
-        errors(&minimal("transform: [{type: x}]\ntests: []\noptions: {meta: full, on_gap: wait}\n")),
+        errors(&minimal("transform: [{type: x}]\ntests: []\noptions: {on_gap: wait}\n")),
         [
             "recipe.yml:6:1: transform: is not supported yet by this version; remove the key",
             "recipe.yml:7:1: tests: is not supported yet by this version; remove the key",
-            "recipe.yml:8:11: options.meta: is not supported yet by this version; remove the key",
-            "recipe.yml:8:23: options.on_gap: `wait` is not supported yet by this version; use `continue`",
+            "recipe.yml:8:11: options.on_gap: `wait` is not supported yet by this version; use `continue`",
         ]
     );
     let keys = [
@@ -106,8 +105,6 @@ fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
         "infinite_retry: true",
         "consumer_id: x",
         "dead_letter_topic: x",
-        "platform_events: all",
-        "topic_routes: {mcl: a, mcp: b}",
         "connection: {consumer_config: {oauth_cb: \"a:b\"}}",
         "connection: {consumer_config: {sasl.password_file: /x}}",
         "connection: {schema_registry_config: {proxy: x}}",
@@ -244,7 +241,7 @@ fn what_has_no_effect_is_said_as_a_warning() {
             "    topic_routes: {mcl: a, other: b}\n    connection: {consumer_config: {enable.auto.commit: true}}\n"
         )),
         [
-            "recipe.yml:6:28: source.config.topic_routes.other: has no effect: unknown key; known here: mcl, mcl_timeseries, pe",
+            "recipe.yml:6:28: source.config.topic_routes.other: has no effect: unknown key; known here: mcl, mcl_timeseries, pe, mcp, fmcp, avro",
             "recipe.yml:7:36: source.config.connection.consumer_config[\"enable.auto.commit\"]: has no effect: it is always false here, because offsets are committed once an event is finished",
         ]
     );
@@ -256,6 +253,41 @@ fn what_has_no_effect_is_said_as_a_warning() {
         warnings(&minimal("filter: {event_type: EntityChangeEvent}\n")),
         [
             "recipe.yml:6:10: filter.event_type: no event has the type \"EntityChangeEvent\", so this lets nothing pass; types are MetadataChangeLogEvent_v1, EntityChangeEvent_v1, RelationshipChangeEvent_v1"
+        ]
+    );
+}
+
+#[test]
+fn a_type_of_event_that_no_topic_carries_warns_with_the_key_that_would_read_it() {
+    let filter = |event_type: &str| minimal(&format!("filter: {{event_type: {event_type}}}\n"));
+    for (event_type, remedy) in [
+        ("PlatformEvent_v1", "set source.config.platform_events to all"),
+        ("MetadataChangeProposalEvent_v1", "name its topic under source.config.topic_routes.mcp"),
+        ("FailedMetadataChangeProposalEvent_v1", "name its topic under source.config.topic_routes.fmcp"),
+    ] {
+        let text = format!("no event of this type is read, so this lets nothing pass; {remedy}");
+        assert_eq!(warnings(&filter(event_type)), [format!("recipe.yml:6:10: filter.event_type: {text}")]);
+    }
+    let routed = with_source("    topic_routes: {avro: {a: Mine}}\n") + "filter: {event_type: Mine}\n";
+    assert_eq!(warnings(&routed), Vec::<String>::new());
+}
+
+#[test]
+fn routes_that_clash_are_errors() {
+    let topic_routes = "    topic_routes:\n      mcp: a\n      fmcp: a\n      avro:\n        b: EntityChangeEvent_v1\n        pe v1: Mine\n    platform_events: some\n";
+    assert_eq!(
+        errors(&with_source(topic_routes)),
+        [
+            "recipe.yml:8:7: source.config.topic_routes.fmcp: is the topic of proposals too; a topic carries one or the other",
+            "recipe.yml:10:9: source.config.topic_routes.avro.b: EntityChangeEvent_v1 is the name of another kind of event; give these events a name of their own",
+            "recipe.yml:11:9: source.config.topic_routes.avro.pe v1: expected a topic's name (letters, digits, `.`, `_`, `-`), found \"pe v1\"",
+            "recipe.yml:12:5: source.config.platform_events: expected one of known, all, found text \"some\"",
+        ]
+    );
+    assert_eq!(
+        warnings(&with_source("    topic_routes: {mcpp: a, mcl: b}\n")),
+        [
+            "recipe.yml:6:20: source.config.topic_routes.mcpp: has no effect: unknown key; did you mean \"mcp\"?"
         ]
     );
 }

@@ -37,11 +37,11 @@ fn every_example_runs_as_it_is_and_warns_of_nothing() {
 #[test]
 fn the_executors_filter_is_decided_on_the_bytes() {
     let recipe = example("execution_requests");
-    let fields = recipe.filters.wanted(Route::ChangeLog);
+    let fields = recipe.filters.wanted(&Route::ChangeLog);
     let expected =
         FieldSet { entity_type: true, aspect_name: true, change_type: true, ..FieldSet::default() };
     assert_eq!(fields, expected);
-    assert_eq!(recipe.filters.decide_unscanned(Route::PlatformEvent), ScanVerdict::Drop);
+    assert_eq!(recipe.filters.decide_unscanned(&Route::PlatformEvent), ScanVerdict::Drop);
 }
 
 #[test]

@@ -17,14 +17,8 @@ pub(super) fn event(offset: i64) -> Envelope {
     let Value::Object(payload) = json!({"entityUrn": "urn:li:dataset:x", "category": "TAG"}) else {
         unreachable!("the literal above is an object")
     };
-    Envelope {
-        event_type: EventType::EntityChange,
-        event: Event::Payload(payload),
-        position: Position {
-            source: TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 2 },
-            offset,
-        },
-    }
+    let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 2 };
+    Envelope::new(EventType::EntityChange, Event::Object(payload), Position { source, offset })
 }
 
 pub(super) fn webhook(config: Value) -> Webhook {

@@ -208,10 +208,10 @@ impl Projection {
 impl Slot {
     fn of(kind: &RecordKind, field: &str) -> Option<Self> {
         match (kind, field) {
-            (RecordKind::ChangeLog, "entityType") => Some(Self::EntityType),
-            (RecordKind::ChangeLog, "entityUrn") => Some(Self::EntityUrn),
-            (RecordKind::ChangeLog, "aspectName") => Some(Self::AspectName),
-            (RecordKind::ChangeLog, "changeType") => Some(Self::ChangeType),
+            (RecordKind::ChangeLog | RecordKind::Proposal, "entityType") => Some(Self::EntityType),
+            (RecordKind::ChangeLog | RecordKind::Proposal, "entityUrn") => Some(Self::EntityUrn),
+            (RecordKind::ChangeLog | RecordKind::Proposal, "aspectName") => Some(Self::AspectName),
+            (RecordKind::ChangeLog | RecordKind::Proposal, "changeType") => Some(Self::ChangeType),
             (RecordKind::PlatformEvent, "name") => Some(Self::EventName),
             _ => None,
         }

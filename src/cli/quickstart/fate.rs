@@ -76,7 +76,7 @@ impl FateFinder {
     pub(super) async fn find(&self, fed: &Fed, letters: &[Letter]) -> (Words, Fate) {
         let Fed { record, position } = fed;
         let route = self.routes.iter().find(|(topic, _)| **topic == *record.topic);
-        let route = route.map_or(Route::ChangeLog, |(_, route)| *route);
+        let route = route.map_or(&Route::ChangeLog, |(_, route)| route);
         let key = record.key.as_deref();
         let decoded = self.decoder.decode(route, &as_received(fed)).await;
         let (words, otherwise) = match &decoded {
@@ -117,7 +117,7 @@ impl FateFinder {
         if self.filters.matches(envelope) {
             return Fate::Missing("the filters want it, and the action never took it");
         }
-        Fate::Dropped(if self.filters.wants_no(envelope.event_type) {
+        Fate::Dropped(if self.filters.wants_no(&envelope.event_type) {
             format!("the recipe does not name {}", envelope.event_type)
         } else {
             "no predicate matches".to_owned()

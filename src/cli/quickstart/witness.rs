@@ -72,11 +72,8 @@ mod tests {
     async fn what_the_action_refused_is_not_taken() {
         let taken = Arc::new(Taken::default());
         let position = Position { source: TopicPartition { topic: "topic".into(), partition: 0 }, offset: 3 };
-        let event = Envelope {
-            event_type: EventType::MetadataChangeLog,
-            event: Event::ChangeLog(Box::default()),
-            position: position.clone(),
-        };
+        let event = Event::ChangeLog(Box::default());
+        let event = Envelope::new(EventType::MetadataChangeLog, event, position.clone());
         let refusing = Witness::around(Arc::new(Refuses), Arc::clone(&taken));
         assert!(refusing.act(&event).await.is_err());
         assert!(!taken.contains(&position));

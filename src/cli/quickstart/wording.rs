@@ -15,20 +15,21 @@ pub(super) struct Words {
 impl Words {
     /// Of an event.
     pub(super) fn of(envelope: &Envelope) -> Self {
-        let kind = match envelope.event_type {
+        let kind = match &envelope.event_type {
             EventType::MetadataChangeLog => "change log",
             EventType::EntityChange => "entity change",
             EventType::RelationshipChange => "relationship",
+            other => other.as_str(),
         };
-        let (entity, change) = match (&envelope.event, envelope.event_type) {
+        let (entity, change) = match (&envelope.event, &envelope.event_type) {
             (Event::ChangeLog(change_log), _) => change_of_aspect(change_log),
-            (Event::Payload(payload), EventType::RelationshipChange) => {
+            (Event::Object(payload), EventType::RelationshipChange) => {
                 let text = |name| short(payload.get(name).and_then(Value::as_str).unwrap_or("?"));
                 let change =
                     format!("{} {} {}", text("operation"), text("relationshipType"), text("destinationUrn"));
                 (text("sourceUrn"), change)
             }
-            (Event::Payload(payload), _) => {
+            (Event::Object(payload), _) => {
                 let text = |name| payload.get(name).and_then(Value::as_str).map(short);
                 let words =
                     [text("category"), text("operation"), text("modifier").or_else(|| parameters(payload))];
@@ -73,11 +74,11 @@ mod tests {
     fn words(event_type: EventType, event: &Value) -> [String; 3] {
         let event = match event_type {
             EventType::MetadataChangeLog => Event::ChangeLog(serde_json::from_value(event.clone()).unwrap()),
-            _ => Event::Payload(event.as_object().unwrap().clone()),
+            _ => Event::Object(event.as_object().unwrap().clone()),
         };
         let source = TopicPartition { topic: "topic".into(), partition: 0 };
         let Words { kind, entity, change } =
-            Words::of(&Envelope { event_type, event, position: Position { source, offset: 0 } });
+            Words::of(&Envelope::new(event_type, event, Position { source, offset: 0 }));
         [kind, entity, change]
     }
 

@@ -29,7 +29,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Letters;
 
 impl Screen for Letters {
-    fn screen(&mut self, _route: Route, value: &[u8]) -> Screening {
+    fn screen(&mut self, _route: &Route, value: &[u8]) -> Screening {
         match value.first() {
             Some(b'd') => Screening::Drop(DropReason::Scan),
             _ => Screening::Hand(None),
