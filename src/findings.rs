@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use secrecy::SecretString;
+
 /// The way from the top of a configuration file to one of its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyPath(Vec<Step>);
@@ -18,9 +20,13 @@ pub enum Step {
     Index(usize),
 }
 
-/// Errors and warnings in the order in which they were found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
+/// Errors and warnings in the order in which they were found, and the secrets that were met on the
+/// way, which no text may show.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    found: Vec<Finding>,
+    secrets: Vec<SecretString>,
+}
 
 /// One error or warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,22 +102,35 @@ impl fmt::Display for KeyPath {
 impl Findings {
     /// Notes something that keeps the configuration from being used.
     pub fn error(&mut self, at: &KeyPath, text: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Error, at: at.clone(), text: text.into() });
+        self.found.push(Finding { severity: Severity::Error, at: at.clone(), text: text.into() });
     }
 
     /// Notes something the user should know.
     pub fn warning(&mut self, at: &KeyPath, text: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Warning, at: at.clone(), text: text.into() });
+        self.found.push(Finding { severity: Severity::Warning, at: at.clone(), text: text.into() });
     }
 
     /// How many errors there are. A check that leaves this number as it was has succeeded.
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|finding| finding.severity == Severity::Error).count()
+        self.found.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// Notes a value that no text may show, wherever it turns up.
+    pub fn secret(&mut self, value: &str) {
+        if !value.is_empty() {
+            self.secrets.push(SecretString::from(value));
+        }
+    }
+
+    /// The values that no text may show.
+    pub fn secrets(&self) -> &[SecretString] {
+        &self.secrets
     }
 
     /// Takes over what another check found.
     pub fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.found.extend(other.found);
+        self.secrets.extend(other.secrets);
     }
 }
 
@@ -120,7 +139,7 @@ impl IntoIterator for Findings {
     type IntoIter = std::vec::IntoIter<Finding>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.found.into_iter()
     }
 }
 

@@ -24,6 +24,8 @@ pub mod findings;
 // A file of whole lines, whatever happened to its writer: what the `file` action and the dead
 // letters are written to.
 pub mod line_file;
+// How DataHub's own API is reached, as a recipe or the environment says.
+pub mod datahub;
 // What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
 // What can be seen from outside: metric names, logs, health, and the HTTP endpoint.

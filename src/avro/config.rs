@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub struct RegistryConfig {
     /// `user:password` for basic authentication.
     #[serde(rename = "basic.auth.user.info")]
+    #[schemars(extend("x-secret" = true))]
     pub basic_auth_user_info: Option<String>,
     /// Accepted for compatibility: this program takes `basic.auth.user.info`, or the URL's.
     #[serde(rename = "basic.auth.credentials.source")]
@@ -24,11 +25,13 @@ pub struct RegistryConfig {
     pub ssl_key_location: Option<String>,
     /// Password of the client's key, which must then be PKCS#8.
     #[serde(rename = "ssl.key.password")]
+    #[schemars(extend("x-secret" = true))]
     pub ssl_key_password: Option<String>,
     /// URL of the HTTP proxy that requests go through.
     pub proxy: Option<String>,
     /// Bearer token.
     #[serde(rename = "bearer.auth.token")]
+    #[schemars(extend("x-secret" = true))]
     pub bearer_auth_token: Option<String>,
     /// Time-out of one request, in seconds (default 5).
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]

@@ -55,8 +55,11 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment
             return ExitCode::FAILURE;
         }
     };
+    let private_files = loaded.private_files.clone();
     let all_well = runtime.block_on(run_all(loaded, settings, runtime.handle()));
     end(runtime);
+    // Not left to the last clone: the task that waits for signals may never be dropped.
+    private_files.remove();
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -83,7 +86,7 @@ async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool 
     // First of all: from here on a signal stops in order.
     let stop = CancellationToken::new();
     match StopSignals::listen() {
-        Ok(signals) => drop(tokio::spawn(signals.stop(stop.clone()))),
+        Ok(signals) => drop(tokio::spawn(signals.stop(stop.clone(), loaded.private_files.clone()))),
         Err(error) => {
             tracing::error!(%error, "cannot listen for signals");
             return false;

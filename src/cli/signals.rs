@@ -5,6 +5,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::recipe::PrivateFiles;
+
 /// The signals that stop the program.
 pub(super) struct StopSignals {
     terminate: Signal,
@@ -18,8 +20,8 @@ impl StopSignals {
     }
 
     /// Cancels `stop` at the first signal, and ends the process at the second with 128 and its number,
-    /// as a shell shows a process that a signal ended.
-    pub(super) async fn stop(mut self, stop: CancellationToken) {
+    /// as a shell shows a process that a signal ended. `private_files` do not outlive it.
+    pub(super) async fn stop(mut self, stop: CancellationToken, private_files: PrivateFiles) {
         let (name, _) = self.next().await;
         tracing::info!(
             "{name}: finishing what runs, committing, leaving the group (a second signal ends at once)"
@@ -27,6 +29,7 @@ impl StopSignals {
         stop.cancel();
         let (name, number) = self.next().await;
         tracing::warn!("a second signal, {name}: ending at once; what was not committed comes again");
+        private_files.remove();
         std::process::exit(128 + number);
     }
 

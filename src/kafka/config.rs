@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::consumer_properties::SECRET_PROPERTIES;
 use crate::avro::RegistryConfig;
 
 /// `source.config` of a recipe of type `kafka`.
@@ -74,6 +75,7 @@ pub struct ConnectionConfig {
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 86400))]
     pub client_timeout_seconds: Option<f64>,
     /// Any property of librdkafka; an empty value is ignored.
+    #[schemars(extend("x-secret-keys" = SECRET_PROPERTIES))]
     pub consumer_config: BTreeMap<String, PropertyValue>,
 }
 

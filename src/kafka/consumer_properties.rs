@@ -21,6 +21,21 @@ const FILES: [&str; 3] = ["ssl.certificate.location", "ssl.key.location", "ssl.k
 /// Words in a property's name that make its value a secret.
 const SECRET_WORDS: [&str; 6] = ["password", "secret", "token", "jaas", "key", "oauthbearer"];
 
+/// Properties whose value may be given by `PROPERTY_file`: what librdkafka itself calls sensitive, apart
+/// from paths.
+pub(super) const SECRET_PROPERTIES: [&str; 10] = [
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.password",
+    "sasl.username",
+    "ssl.ca.pem",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
 /// What the recipe gives under `consumer_config`, without empty values and without ours. Everything
 /// that librdkafka does not take is an error at its key.
 pub(super) fn of_recipe(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Recipe;
 use super::files::recipe_files;
+use super::private_files::PrivateFiles;
 use super::read::{is_off, read};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
@@ -20,6 +21,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Recipes that say they are off.
     pub disabled: Vec<Disabled>,
+    /// Files that recipes asked for. They have to stay for as long as the recipes run.
+    pub private_files: PrivateFiles,
 }
 
 /// A recipe that says it is off.
@@ -59,7 +62,7 @@ fn load_file(file: &Path, environment: &Environment, loaded: &mut Loaded) -> Opt
         return None;
     }
     let mut findings = Findings::default();
-    let recipe = read(file, &mut document.root, environment, &mut findings);
+    let recipe = read(file, &mut document.root, (environment, &mut loaded.private_files), &mut findings);
     let (problems, warnings) = document.report(findings);
     loaded.problems.extend(problems);
     loaded.warnings.extend(warnings);

@@ -7,6 +7,7 @@
 mod files;
 mod load;
 mod model;
+mod private_files;
 mod read;
 mod supported;
 mod variables;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use crate::action::ActionConfig;
 use crate::avro::RegistrySettings;
+use crate::datahub::DatahubSettings;
 use crate::delivery::DeliverySettings;
 use crate::event::MetaDetail;
 use crate::filter::Filters;
@@ -22,6 +24,7 @@ use crate::kafka::ConsumerSettings;
 
 pub use crate::yaml::Problem;
 pub use load::{Disabled, Loaded, load};
+pub use private_files::PrivateFiles;
 
 /// A recipe with every variable, default and environment setting resolved: ready to build.
 ///
@@ -46,4 +49,7 @@ pub struct Recipe {
     pub action: ActionConfig,
     /// Order, retries, commits, dead letters.
     pub delivery: DeliverySettings,
+    /// How DataHub's own API is reached, for actions that call it; `None` where the environment, which
+    /// nobody may need, says nothing that could be used.
+    pub datahub: Option<DatahubSettings>,
 }

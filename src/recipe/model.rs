@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::datahub::DatahubConfig;
 use crate::delivery::OptionsConfig;
 use crate::filter::FilterConfig;
 
@@ -43,13 +44,4 @@ pub(super) struct Typed {
     r#type: String,
     /// Its settings.
     config: Option<Map<String, Value>>,
-}
-
-/// How DataHub's own API is reached. Nothing that this version runs calls it, so beside `server`
-/// nothing is read.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(extend("x-unknown-keys" = "ignore"))]
-pub(super) struct DatahubConfig {
-    /// The URL of DataHub's metadata service, such as `http://localhost:8080`.
-    pub server: String,
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use super::Recipe;
-use super::model::{DatahubConfig, RecipeConfig};
+use super::model::RecipeConfig;
+use super::private_files::PrivateFiles;
 use super::supported::{ACTIONS, FILTERS, SOURCES, not_supported_yet};
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
+use crate::datahub::{DatahubConfig, DatahubSettings};
 use crate::delivery::OptionsConfig;
 use crate::environment::Environment;
 use crate::event::{EventType, Route};
@@ -37,11 +38,11 @@ pub(super) fn is_off(root: &Node, environment: &Environment) -> bool {
 }
 
 /// Reads a recipe. Fills in its variables in place, so that `root` knows afterwards which values are
-/// secrets. `None` if there was any error.
+/// secrets, and writes the private files that it asks for. `None` if there was any error.
 pub(super) fn read(
     file: &Path,
     root: &mut Node,
-    environment: &Environment,
+    (environment, private_files): (&Environment, &mut PrivateFiles),
     findings: &mut Findings,
 ) -> Option<Recipe> {
     let top = KeyPath::root();
@@ -51,6 +52,7 @@ pub(super) fn read(
     }
     let errors = findings.errors();
     expand_all(root, &top, environment, findings);
+    private_files.fill(root, &top, environment, findings);
     let _: Option<RecipeConfig> = read_as(root, &top, RULES, findings);
 
     // Each part is looked at whatever became of the others.
@@ -64,7 +66,7 @@ pub(super) fn read(
     let event_types = consumer.as_ref().map(|consumer| event_types_on(&consumer.topics));
     let filters = filters(root, event_types.as_deref(), findings);
     let action = action(root, findings);
-    datahub(root, findings);
+    let datahub = datahub(root, environment, findings);
     let options = part::<OptionsConfig>(root, "options").unwrap_or_default();
     let async_commit = source.as_ref().and_then(KafkaSourceConfig::async_commit);
     let delivery = options.resolve(&top.key("options"), async_commit, findings);
@@ -88,6 +90,7 @@ pub(super) fn read(
         filters,
         action: action?,
         delivery: delivery?,
+        datahub,
     })
 }
 
@@ -179,10 +182,10 @@ fn action(root: &Node, findings: &mut Findings) -> Option<ActionConfig> {
     }
 }
 
-fn datahub(root: &Node, findings: &mut Findings) {
-    let Some(datahub) = part::<DatahubConfig>(root, "datahub") else { return };
-    if !Url::parse(&datahub.server).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-        let at = KeyPath::root().key("datahub").key("server");
-        findings.error(&at, "expected a URL such as http://localhost:8080");
+fn datahub(root: &Node, environment: &Environment, findings: &mut Findings) -> Option<DatahubSettings> {
+    let at = KeyPath::root().key("datahub");
+    match root.get("datahub") {
+        None => DatahubSettings::of_environment(environment, &at, findings),
+        Some(_) => part::<DatahubConfig>(root, "datahub")?.resolve(environment, &at, findings),
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn not_supported_yet(at: &KeyPath) -> bool {
         })
         .collect();
     let above = above.join("/");
-    is_listed(&above, key) || is_pattern(&above, key)
+    is_listed(&above, key)
 }
 
 /// The types of source, filter and action that this version knows.
@@ -105,15 +105,4 @@ const KEYS: [(&str, &[&str]); 4] = [
 
 fn is_listed(above: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == above && keys.contains(&key))
-}
-
-/// A secret from a file (`KEY_file`), content into a file, the registry client's cache.
-fn is_pattern(above: &str, key: &str) -> bool {
-    key.starts_with("__DATAHUB_TO_FILE_")
-        || match above {
-            "source/config/connection/schema_registry_config"
-            | "source/config/connection/consumer_config" => key.ends_with("_file"),
-            "datahub" => matches!(key, "token_file"),
-            _ => false,
-        }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::expected::{found, phrase, schema_name, suggestion};
 use super::node::{Content, Entry, Node};
+use super::secret_file::{file_key, is_secret, key_of_file, read_secret};
 use crate::findings::{Findings, KeyPath};
 
 /// What a file's owner adds to its schema.
@@ -168,15 +169,33 @@ impl Checker<'_> {
                 }
                 continue;
             }
+            if let Some(secret) = key_of_file(schema, properties, key) {
+                if has(entries, secret) {
+                    findings.error(&here, format!("{secret} is given too; remove one of the two"));
+                } else if let Some(value) = secret_of_file(value, &here, findings)
+                    && let Some(below) = below(schema, properties, secret, &here, findings)
+                    && let Some(value) = self.check(&value, below, &here, findings)
+                {
+                    map.insert(secret.to_owned(), value);
+                }
+                continue;
+            }
             let Some(below) = below(schema, properties, key, &here, findings) else { continue };
             if value.is_null() && !self.takes_null(below) {
                 continue;
             }
-            if let Some(value) = self.check(value, below, &here, findings) {
+            let checked = if is_secret(schema, properties, key) {
+                self.check(&kept_secret(value, findings), below, &here, findings)
+            } else {
+                self.check(value, below, &here, findings)
+            };
+            if let Some(value) = checked {
                 map.insert(key.clone(), value);
             }
         }
-        let given = |name: &str| entries.iter().any(|entry| entry.key == name && !entry.value.is_null());
+        let given = |name: &str| {
+            has(entries, name) || (is_secret(schema, properties, name) && has(entries, &file_key(name)))
+        };
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for name in required.filter_map(Value::as_str).filter(|name| !given(name)) {
             let meaning = properties.get(name).and_then(|property| property.get("description")?.as_str());
@@ -218,6 +237,43 @@ fn below<'s>(
         }
     }
     None
+}
+
+fn has(entries: &[Entry], key: &str) -> bool {
+    entries.iter().any(|entry| entry.key == key && !entry.value.is_null())
+}
+
+/// The secret in the file that `node` names; none, too, where it names none, as an empty variable does.
+fn secret_of_file(node: &Node, at: &KeyPath, findings: &mut Findings) -> Option<Node> {
+    let path = match &node.content {
+        Content::Null | Content::Unresolved => return None,
+        Content::Text(path) if path.is_empty() => return None,
+        Content::Text(path) => path,
+        _ => {
+            findings.error(at, format!("expected the path of a file, found {}", found(node, at)));
+            return None;
+        }
+    };
+    match read_secret(path) {
+        Ok(secret) => {
+            findings.secret(&secret);
+            Some(Node { mark: node.mark, content: Content::Text(secret), from_variable: true })
+        }
+        Err(error) => {
+            findings.error(at, error.to_string());
+            None
+        }
+    }
+}
+
+/// The value of a secret key, which no text may show, however it is given.
+fn kept_secret(node: &Node, findings: &mut Findings) -> Node {
+    node.for_each_scalar(&mut |scalar| match &scalar.content {
+        Content::Text(text) => findings.secret(text),
+        Content::Number(number) => findings.secret(&number.to_string()),
+        _ => {}
+    });
+    Node { from_variable: true, ..node.clone() }
 }
 
 fn is_collection(node: &Node) -> bool {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
+
 use super::node::Node;
 use super::parse::{self, Language};
 use super::problem::Problem;
@@ -52,13 +54,13 @@ impl Document {
     }
 
     /// Gives what was found its place in the file, as (errors, warnings), each in the file's order.
-    /// Hides every value that came from a variable.
+    /// Hides every value that came from a variable, and every secret that was noted.
     pub fn report(&self, findings: Findings) -> (Vec<Problem>, Vec<Problem>) {
-        let secrets = self.secrets();
+        let secrets = self.secrets(&findings);
         let (mut errors, mut warnings) = (Vec::new(), self.warnings.clone());
         for finding in findings {
             let place = self.root.place_of(&finding.at);
-            let text = self.redact(finding.text, &secrets, place);
+            let text = redact(finding.text, &secrets, place);
             let problem = Problem { file: self.file.clone(), place: Some(place), key: finding.at, text };
             match finding.severity {
                 Severity::Error => errors.push(problem),
@@ -71,27 +73,39 @@ impl Document {
         (errors, warnings)
     }
 
-    /// Values that came from variables, longest first, so that one that is part of another does not
-    /// leave the rest of it standing.
-    fn secrets(&self) -> Vec<&Node> {
+    /// Values that came from variables, with their lines, and noted ones; longest first, so that one
+    /// that is part of another does not leave the rest of it standing.
+    fn secrets(&self, findings: &Findings) -> Vec<Secret> {
         let mut secrets = Vec::new();
         self.root.for_each_scalar(&mut |node| {
-            if node.from_variable && node.text().is_some_and(|text| !text.is_empty()) {
-                secrets.push(node);
+            if let Some(text) = node.text().filter(|text| node.from_variable && !text.is_empty()) {
+                secrets.push(Secret { value: text.to_owned(), line: Some(node.mark.line) });
             }
         });
-        secrets.sort_by_key(|node| std::cmp::Reverse(node.text().map_or(0, str::len)));
+        secrets.extend(
+            findings
+                .secrets()
+                .iter()
+                .map(|secret| Secret { value: secret.expose_secret().to_owned(), line: None }),
+        );
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.value.len()));
         secrets
     }
+}
 
-    fn redact(&self, mut text: String, secrets: &[&Node], place: super::Mark) -> String {
-        for secret in secrets {
-            let Some(value) = secret.text() else { continue };
-            let here = secret.mark.line == place.line;
-            if here || value.chars().count() >= SHORTEST_SECRET_HIDDEN_EVERYWHERE {
-                text = text.replace(value, HIDDEN);
-            }
+/// A value that no text may show. Has no `Debug`.
+struct Secret {
+    value: String,
+    /// Where it stands; `None` if it stands in another file, or anywhere.
+    line: Option<usize>,
+}
+
+fn redact(mut text: String, secrets: &[Secret], place: super::Mark) -> String {
+    for Secret { value, line } in secrets {
+        let here = *line == Some(place.line);
+        if here || value.chars().count() >= SHORTEST_SECRET_HIDDEN_EVERYWHERE {
+            text = text.replace(value, HIDDEN);
         }
-        text
     }
+    text
 }

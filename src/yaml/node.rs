@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::secret_file::file_key;
 use crate::findings::{KeyPath, Step};
+
+/// What stands before a key whose content is to be put into a file. The key loses it once that is done,
+/// and is found all the same by the name that the user wrote.
+pub(crate) const TO_FILE: &str = "__DATAHUB_TO_FILE_";
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,15 +104,19 @@ impl Node {
         }
     }
 
-    /// The place of a key: the key's own, or, where the file does not have it, that of the nearest
-    /// map or list above it.
+    /// The place of a key: the key's own or that of its `KEY_file`, or, where the file has neither, that
+    /// of the nearest map or list above it.
     pub fn place_of(&self, path: &KeyPath) -> Mark {
         let mut node = self;
         let mut place = self.mark;
         for step in path.steps() {
             let found = match (step, &node.content) {
                 (Step::Key(key), Content::Map(entries)) => {
-                    entries.iter().find(|entry| entry.key == *key).map(|entry| (entry.key_mark, &entry.value))
+                    let named = |name: &str| entries.iter().find(|entry| entry.key == name);
+                    named(key)
+                        .or_else(|| named(&file_key(key)))
+                        .or_else(|| named(key.strip_prefix(TO_FILE)?))
+                        .map(|entry| (entry.key_mark, &entry.value))
                 }
                 (Step::Index(index), Content::List(items)) => items.get(*index).map(|item| (item.mark, item)),
                 _ => None,

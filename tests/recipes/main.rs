@@ -7,6 +7,7 @@ mod errors;
 mod examples;
 mod framework_filters;
 mod loading;
+mod secret_files;
 mod secrets;
 mod validate;
 mod yaml;

@@ -68,6 +68,89 @@ fn a_secret_that_is_written_into_the_recipe_is_in_no_error() {
     }
 }
 
+/// Every key whose value is a secret, as (the map above it, the key).
+const SECRET_KEYS: [(&str, &str); 16] = [
+    (CONSUMER, "sasl.username"),
+    (CONSUMER, "sasl.password"),
+    (CONSUMER, "sasl.oauthbearer.config"),
+    (CONSUMER, "sasl.oauthbearer.client.secret"),
+    (CONSUMER, "sasl.oauthbearer.assertion.private.key.passphrase"),
+    (CONSUMER, "sasl.oauthbearer.assertion.private.key.pem"),
+    (CONSUMER, "ssl.ca.pem"),
+    (CONSUMER, "ssl.key.password"),
+    (CONSUMER, "ssl.key.pem"),
+    (CONSUMER, "ssl.keystore.password"),
+    (REGISTRY, "basic.auth.user.info"),
+    (REGISTRY, "bearer.auth.token"),
+    (REGISTRY, "ssl.key.password"),
+    (DATAHUB, "token"),
+    (DATAHUB, "auth"),
+    (DATAHUB, "extra_headers"),
+];
+const CONSUMER: &str = "consumer_config";
+const REGISTRY: &str = "schema_registry_config";
+const DATAHUB: &str = "datahub";
+
+/// A recipe with `entry` in one of those maps, and `more` errors so that there is a lot to read.
+fn with_entry(map: &str, entry: &str) -> String {
+    let (connection, datahub) = match map {
+        DATAHUB => (String::new(), format!("server: \"CANARY\", timeout_sec: CANARY, {entry}")),
+        map => (format!("{map}: {{{entry}}}"), "server: CANARY, timeout_sec: CANARY".to_owned()),
+    };
+    let source = format!("    connection: {{{connection}}}\n    start_position: CANARY\n");
+    with_source(&source) + &format!("datahub: {{{datahub}}}\noptions: {{commit: CANARY}}\n")
+}
+
+#[test]
+fn a_secret_is_in_no_text_however_its_key_is_given() {
+    let file = Directory::with(&[("secret", &format!("{CANARY}\n"))]);
+    let path = file.file("secret").display().to_string();
+    for (map, key) in SECRET_KEYS {
+        for value in [
+            format!("{key}: CANARY"),
+            format!("{key}: [CANARY]"),
+            format!("{key}: {{x: CANARY}}"),
+            format!("{key}_file: {path}"),
+            format!("{key}: \"${{CANARY}}\""),
+        ] {
+            // A map is not taken from a file.
+            if value.contains("_file") && ["auth", "extra_headers"].contains(&key) {
+                continue;
+            }
+            let recipe = with_entry(map, &value)
+                .replace("CANARY", CANARY)
+                .replace(&format!("${{{CANARY}}}"), "${CANARY}");
+            for text in texts(&recipe) {
+                assert!(!text.contains(CANARY), "{map} {value}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_key_that_takes_a_file_is_among_those_tried() {
+    fn secret_keys(schema: &serde_json::Value, found: &mut Vec<String>) {
+        if let Some(map) = schema.as_object() {
+            for (key, property) in map.get("properties").and_then(|map| map.as_object()).into_iter().flatten()
+            {
+                if property.get("x-secret").is_some() {
+                    found.push(key.clone());
+                }
+            }
+            let listed = map.get("x-secret-keys").and_then(|keys| keys.as_array()).into_iter().flatten();
+            found.extend(listed.filter_map(|key| key.as_str().map(str::to_owned)));
+            map.values().for_each(|below| secret_keys(below, found));
+        }
+    }
+    let mut found = Vec::new();
+    secret_keys(&schemars::schema_for!(datahub_relay::kafka::KafkaSourceConfig).to_value(), &mut found);
+    secret_keys(&schemars::schema_for!(datahub_relay::datahub::DatahubConfig).to_value(), &mut found);
+    assert!(found.len() > 10, "{found:?}");
+    for key in found {
+        assert!(SECRET_KEYS.iter().any(|(_, known)| *known == key), "{key} is a secret and not tried");
+    }
+}
+
 #[test]
 fn a_recipe_that_is_right_shows_no_secret_either() {
     let text = with_source(

@@ -39,10 +39,11 @@ const SHORTEST_SECRET: usize = 6;
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where each event is posted to, `http://` or `https://`.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-secret" = true))]
     pub url: String,
     /// Further headers of each request, name and value; a value may be a secret.
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     pub headers: BTreeMap<String, String>,
     /// How long an attempt may take, in seconds (default 10).
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]

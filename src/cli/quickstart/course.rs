@@ -23,7 +23,7 @@ use crate::cli::signals::StopSignals;
 use crate::embedded::{EmbeddedDatahub, FeedRecord, Feeder, Samples, TOPICS};
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
-use crate::recipe::{self, Recipe};
+use crate::recipe::{self, PrivateFiles, Recipe};
 use crate::telemetry::{HealthBoard, Metrics, MonitoringError, MonitoringServer};
 
 /// The example recipe that runs.
@@ -94,7 +94,7 @@ pub(super) async fn run(
     let monitoring = monitoring(plan, &surroundings).await?;
     let stop = CancellationToken::new();
     let signals = StopSignals::listen().map_err(QuickstartError::Signals)?;
-    drop(tokio::spawn(signals.stop(stop.clone())));
+    drop(tokio::spawn(signals.stop(stop.clone(), PrivateFiles::default())));
 
     let mut story = Story::new(std::io::stdout());
     let (registry, status) = (datahub.registry_url(), format!("http://{}", monitoring.address()));

@@ -1,0 +1,119 @@
+//! `__DATAHUB_TO_FILE_key: content`: the content goes into a private file, whose path is `key`.
+//!
+//! For what has to be a file and is at hand as text, such as a certificate in a variable. DataHub's
+//! ingestion has the directive; its actions framework does not, so recipes that use it come from there.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::environment::Environment;
+use crate::findings::{Findings, KeyPath};
+use crate::yaml::{Content, Entry, Node, TO_FILE};
+
+/// The files that the recipes of one run asked for, in one directory that only this user can enter.
+/// The directory goes when the last clone is dropped.
+#[derive(Debug, Clone, Default)]
+pub struct PrivateFiles(Option<Arc<TempDir>>);
+
+impl PrivateFiles {
+    /// Removes the files at once, for a process that ends without dropping anything.
+    pub fn remove(&self) {
+        if let Some(directory) = &self.0 {
+            // Nobody is left to be told, and the system clears its temporary files by itself.
+            let _ = std::fs::remove_dir_all(directory.path());
+        }
+    }
+
+    /// Carries out every directive from `node` down. A directive whose variables could not be filled in
+    /// is passed over: that error is noted already.
+    pub(super) fn fill(
+        &mut self,
+        node: &mut Node,
+        at: &KeyPath,
+        environment: &Environment,
+        findings: &mut Findings,
+    ) {
+        match &mut node.content {
+            Content::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.fill(item, &at.index(index), environment, findings);
+                }
+            }
+            Content::Map(entries) => {
+                let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+                entries.retain_mut(|entry| {
+                    let here = at.key(&entry.key);
+                    match entry.key.strip_prefix(TO_FILE).map(str::to_owned) {
+                        None => self.fill(&mut entry.value, &here, environment, findings),
+                        Some(key) if keys.contains(&key) => {
+                            findings.error(&here, format!("{key} is given too; remove one of the two"));
+                            return false;
+                        }
+                        Some(key) => self.carry_out(entry, key, &here, (environment, findings)),
+                    }
+                    true
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        entry: &mut Entry,
+        key: String,
+        at: &KeyPath,
+        (environment, findings): (&Environment, &mut Findings),
+    ) {
+        let content = match &entry.value.content {
+            Content::Null | Content::Unresolved => Ok(None),
+            Content::Text(content) => Ok(Some(content)),
+            _ => Err("expected text, which is written into a file".to_owned()),
+        };
+        let path = content.and_then(|content| match content {
+            None => Ok(None),
+            Some(content) => {
+                findings.secret(content);
+                self.write(content, environment).map(Some).map_err(|error| {
+                    format!("no private file can be written: {error}; TMPDIR names the directory for it")
+                })
+            }
+        });
+        match path {
+            Ok(None) => {}
+            Ok(Some(path)) => {
+                // Not a secret, unlike what stood here.
+                entry.value = Node::written(entry.value.mark, Content::Text(path.display().to_string()));
+            }
+            Err(text) => {
+                findings.error(at, text);
+                entry.value.content = Content::Unresolved;
+            }
+        }
+        entry.key = key;
+    }
+
+    fn write(&mut self, content: &str, environment: &Environment) -> io::Result<PathBuf> {
+        let directory = match &self.0 {
+            Some(directory) => directory,
+            None => self.0.insert(Arc::new(directory_below(environment.get("TMPDIR").unwrap_or("/tmp"))?)),
+        };
+        let number = std::fs::read_dir(directory.path())?.count();
+        let path = directory.path().join(number.to_string());
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(content.as_bytes())?;
+        Ok(path)
+    }
+}
+
+fn directory_below(parent: impl AsRef<Path>) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("datahub-relay-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+}
