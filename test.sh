@@ -133,7 +133,8 @@ insist() {
 }
 
 fetch_kafka() {
-    if [ -d "$kafka_jars" ] || [ -n "${DATAHUB_RELAY_KAFKA:-}" ]; then return; fi
+    # A folder of an earlier time may lack a jar that was added to the pom since.
+    if [ -e "$kafka_jars/kafka-tools-$kafka_version.jar" ] || [ -n "${DATAHUB_RELAY_KAFKA:-}" ]; then return; fi
     echo "== fetching Apache Kafka $kafka_version"
     local arriving=$kafka_jars.$$
     mkdir -p "$arriving"
@@ -144,6 +145,7 @@ fetch_kafka() {
         exit 1
     fi
     # Whole or not at all: a run that is interrupted leaves no half set of jars behind.
+    rm -rf "$kafka_jars"
     mv "$arriving" "$kafka_jars"
 }
 

@@ -1,9 +1,12 @@
 //! The command line: one file per command.
 
 mod completions;
+mod moment;
+mod offsets;
 mod quickstart;
 mod run;
 mod signals;
+mod table;
 mod validate;
 
 use std::io::Write;
@@ -22,6 +25,7 @@ Examples:
   datahub-relay run -c recipe.yml              run one recipe
   datahub-relay run -c /etc/datahub/actions    run every *.yml and *.yaml of a directory
   datahub-relay validate -c recipe.yml         find every error of a recipe without running it
+  datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
   datahub-relay completions bash               print a completion script for a shell";
 
 /// Consumes DataHub's change streams from Kafka and routes them to actions, as recipes say.
@@ -63,6 +67,8 @@ enum Command {
     Quickstart(quickstart::QuickstartArgs),
     /// Find every error of every recipe, with file, line and key. Touches no network.
     Validate(validate::ValidateArgs),
+    /// Show where the groups of recipes stand in their topics, or move them.
+    Offsets(offsets::OffsetsArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -86,6 +92,13 @@ pub fn main() -> ExitCode {
                 Err(error) => failed(&format!("cannot write the result: {error}")),
             }
         }
+        Command::Offsets(args) => {
+            // What goes wrong is told by the command itself, once.
+            if let Err(error) = quiet_log(&settings, &environment) {
+                return failed(&error.to_string());
+            }
+            ended(offsets::offsets(&args, &environment, &mut std::io::stdout().lock()))
+        }
         Command::Quickstart(args) => {
             // What happens is told on standard output; the log only disturbs where nothing is wrong.
             let level = if settings.log.level == Settings::default().log.level {
@@ -105,6 +118,26 @@ pub fn main() -> ExitCode {
             }
             run::run(&args, &settings, &environment)
         }
+    }
+}
+
+/// The log of a command that shows something to a person: errors, unless the settings want more.
+fn quiet_log(settings: &Settings, environment: &Environment) -> Result<(), telemetry::LogError> {
+    let level = if settings.log.level == Settings::default().log.level {
+        "error,librdkafka=off"
+    } else {
+        &settings.log.level
+    };
+    telemetry::init_log(settings.log.format, level, environment)
+}
+
+/// The exit code of a command that writes to standard output. Whoever closes the pipe behind it has
+/// seen enough.
+fn ended(result: std::io::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(&format!("cannot write to standard output: {error}")),
     }
 }
 

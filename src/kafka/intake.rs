@@ -144,7 +144,8 @@ fn hash_of(key: Option<&[u8]>, partition: i32) -> u64 {
     hasher.finish()
 }
 
-fn owned_record(message: &BorrowedMessage<'_>, source: &TopicPartition) -> Record {
+/// A copy of a message that outlives it.
+pub(super) fn owned_record(message: &BorrowedMessage<'_>, source: &TopicPartition) -> Record {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
     });

@@ -3,6 +3,9 @@
 //! One operating-system thread polls for as long as its pipeline lives ([`consume`]), and another one
 //! commits. What the two and the lanes share is one [`PartitionEpoch`](crate::delivery::PartitionEpoch)
 //! per assigned partition.
+//!
+//! [`Onlooker`] and [`LogReader`] look at topics and groups from outside, for commands that show
+//! something and stay out of the group.
 
 mod client;
 mod commit_error;
@@ -15,9 +18,13 @@ mod context;
 mod environment_properties;
 mod error;
 mod intake;
+mod log_reader;
+mod members;
+mod onlooker;
 mod positions;
 mod rebalance;
 mod reports;
+mod reset;
 mod resolve;
 mod screen;
 mod settings;
@@ -35,7 +42,11 @@ pub use config::{
 };
 pub use consumer::{ConsumerParts, consume};
 pub use error::ConsumerError;
+pub use log_reader::{LogReader, Reach, Reading, Stretch};
+pub use members::{Member, Membership};
+pub use onlooker::{KnownTopic, Onlooker, Standing};
 pub use reports::{RebalanceKind, Reports};
+pub use reset::{Effect, Move, ResetError};
 pub use screen::{Screen, ScreenCounts, Screening};
 pub use settings::{ConsumerSettings, StartPosition};
 pub use start::StartError;

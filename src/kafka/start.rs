@@ -108,7 +108,7 @@ pub(super) fn look_up(
             source: source.clone(),
             offset: 0,
             committed: committed.get(source).and_then(|found| found.offset),
-            metadata: format!("{METADATA_PREFIX}{}", first_count.unwrap_or(count_now)).into(),
+            metadata: metadata(first_count.unwrap_or(count_now)),
         };
         match decide(source.partition, start.committed, first_count) {
             Beginning::Committed(offset) => start.offset = offset,
@@ -125,20 +125,26 @@ pub(super) fn look_up(
 }
 
 /// What a group has committed for one partition.
-struct Committed {
-    offset: Option<i64>,
-    first_partition_count: Option<i32>,
+pub(super) struct Committed {
+    pub(super) offset: Option<i64>,
+    /// How many partitions the topic had at the group's first commit, where the commit says so.
+    pub(super) first_partition_count: Option<i32>,
 }
 
 /// Look-ups at the brokers, each tried again until it succeeds, is refused, or time is up.
-struct LookUps<'a> {
-    consumer: &'a RelayConsumer,
-    stopped: &'a dyn Fn() -> bool,
-    deadline: Instant,
+pub(super) struct LookUps<'a> {
+    pub(super) consumer: &'a RelayConsumer,
+    pub(super) stopped: &'a dyn Fn() -> bool,
+    pub(super) deadline: Instant,
+}
+
+/// What every commit carries of a topic that had so many partitions at the group's first commit.
+pub(super) fn metadata(first_partition_count: i32) -> Arc<str> {
+    format!("{METADATA_PREFIX}{first_partition_count}").into()
 }
 
 impl LookUps<'_> {
-    fn committed(
+    pub(super) fn committed(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Committed>, StartError> {
@@ -190,14 +196,15 @@ impl LookUps<'_> {
         Ok((of_topic(&self.committed(&all)?), now))
     }
 
-    fn watermarks(&self, source: &TopicPartition) -> Result<(i64, i64), StartError> {
+    /// The offset of the first record that the log holds, and the one behind its last.
+    pub(super) fn watermarks(&self, source: &TopicPartition) -> Result<(i64, i64), StartError> {
         self.retry(&format!("the watermarks of {source}"), || {
             self.consumer.fetch_watermarks(&source.topic, source.partition, LOOK_UP_TIMEOUT)
         })
     }
 
     /// The offsets at which the start policy begins, in the order of `partitions`.
-    fn by_policy(
+    pub(super) fn by_policy(
         &self,
         partitions: &[TopicPartition],
         policy: StartPosition,
@@ -230,7 +237,11 @@ impl LookUps<'_> {
             .collect()
     }
 
-    fn retry<T>(&self, what: &str, ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, StartError> {
+    pub(super) fn retry<T>(
+        &self,
+        what: &str,
+        ask: impl Fn() -> Result<T, KafkaError>,
+    ) -> Result<T, StartError> {
         let mut wait = Duration::from_millis(100);
         loop {
             let source = match ask() {

@@ -99,3 +99,28 @@ fn a_standard_error_that_takes_nothing_changes_no_result() {
         .expect("the program was built");
     assert_eq!(status.code(), Some(1), "the recipe that is not there, and not a panic");
 }
+
+#[test]
+fn the_offsets_of_a_group_whose_brokers_are_not_there_are_an_error_that_says_where_they_were_looked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let recipe = directory.path().join("recipe.yml");
+    // Free a moment ago: nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let noop = json!({ "name": "noop", "action": { "type": "noop" }, "source": { "type": "kafka",
+        "config": { "connection": { "bootstrap": format!("127.0.0.1:{port}") } } } });
+    std::fs::write(&recipe, noop.to_string()).expect("it can be written");
+    let output = relay(&["offsets", "show", "-c", &recipe.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    for part in ["noop: cannot reach Kafka at 127.0.0.1:", "connection.bootstrap"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert_eq!(said.lines().count(), 1, "told once: {said}");
+}
+
+#[test]
+fn offsets_are_reset_to_a_place_that_is_one() {
+    let output = relay(&["offsets", "reset", "-c", "recipe.yml", "--to", "yesterday"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("-1h or -2d"), "{}", text(&output.stderr));
+}

@@ -67,6 +67,21 @@ impl KafkaBroker {
         broker
     }
 
+    /// What Kafka's own `kafka-consumer-groups` prints, line by line, each split at its spaces.
+    pub(crate) fn consumer_groups(&self, arguments: &[&str]) -> Vec<Vec<String>> {
+        let output = Command::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(jars().join("*"))
+            .args(["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server"])
+            .arg(&self.bootstrap)
+            .args(arguments)
+            .output()
+            .expect("Java is there");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+        printed.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    }
+
     /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
     pub(crate) fn kill(&self) {
         let own = self.own.as_ref().expect("only a broker of the test's own is killed");

@@ -1,6 +1,7 @@
 //! What the black-box suites are made with.
 
 mod action_log;
+mod command;
 mod broker;
 mod embedded_broker;
 mod feeder;
@@ -15,6 +16,7 @@ mod wait;
 mod writer;
 
 pub(crate) use broker::Broker;
+pub(crate) use command::{Said, command};
 pub(crate) use kafka_broker::KafkaBroker;
 pub(crate) use observer::Observer;
 pub(crate) use recipe::Recipe;

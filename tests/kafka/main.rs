@@ -13,6 +13,7 @@ mod failure_mode;
 mod group_members;
 mod kafka_itself;
 mod monitoring;
+mod offsets;
 mod ordering;
 mod registry_outage;
 mod sigkill;

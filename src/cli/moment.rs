@@ -1,0 +1,108 @@
+//! A place in a topic as a person names it: `earliest`, `latest`, a time, an offset.
+
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A place in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// The first record that the log holds.
+    Earliest,
+    /// Behind the last one.
+    Latest,
+    /// The first record that is not older.
+    Time(Timestamp),
+    /// The record with this offset.
+    Offset(i64),
+}
+
+/// What is wrong with the text of a [`Moment`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum MomentError {
+    #[error(
+        "expected earliest, latest, an offset, a time such as 2026-01-31T08:00:00Z, or how long ago such as -1h or -2d (s, m, h, d, w)"
+    )]
+    Unknown,
+    #[error("lies in the future, where no record is; `latest` is behind the last one")]
+    Future,
+    #[error("lies too long ago to be a time")]
+    TooLongAgo,
+}
+
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        Self::at(text.trim(), Timestamp::now())
+    }
+}
+
+impl Moment {
+    fn at(text: &str, now: Timestamp) -> Result<Self, MomentError> {
+        match text {
+            "earliest" => return Ok(Self::Earliest),
+            "latest" => return Ok(Self::Latest),
+            _ => {}
+        }
+        if let Some(ago) = text.strip_prefix('-') {
+            let ago = SignedDuration::from_secs(seconds(ago)?);
+            return now.checked_sub(ago).map(Self::Time).map_err(|_| MomentError::TooLongAgo);
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(Self::Offset).map_err(|_| MomentError::Unknown);
+        }
+        let time: Timestamp = text.parse().map_err(|_| MomentError::Unknown)?;
+        if time > now { Err(MomentError::Future) } else { Ok(Self::Time(time)) }
+    }
+}
+
+/// `90m`: a whole number and its unit.
+fn seconds(text: &str) -> Result<i64, MomentError> {
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some('w') => 604_800,
+        _ => return Err(MomentError::Unknown),
+    };
+    let number = &text[..text.len() - 1];
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(MomentError::Unknown);
+    }
+    number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(MomentError::TooLongAgo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Result<Moment, MomentError> {
+        Moment::at(text, "2026-01-31T08:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn a_moment_is_a_name_a_time_how_long_ago_or_an_offset() {
+        let time = |text: &str| Ok(Moment::Time(text.parse().unwrap()));
+        assert_eq!(at("earliest"), Ok(Moment::Earliest));
+        assert_eq!(at("latest"), Ok(Moment::Latest));
+        assert_eq!(at("0"), Ok(Moment::Offset(0)));
+        assert_eq!(at("1700000000000"), Ok(Moment::Offset(1_700_000_000_000)));
+        assert_eq!(at("2026-01-31T08:00:00+01:00"), time("2026-01-31T07:00:00Z"));
+        assert_eq!(at("-1h"), time("2026-01-31T07:00:00Z"));
+        assert_eq!(at("-90m"), time("2026-01-31T06:30:00Z"));
+        assert_eq!(at("-2d"), time("2026-01-29T08:00:00Z"));
+        assert_eq!(at("-1w"), time("2026-01-24T08:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_none_says_what_would_be_one() {
+        for wrong in ["", "-", "-h", "-1", "-1y", "--1h", "-1.5h", "yesterday", "2026-01-31", "1h", "-1h "] {
+            assert_eq!(at(wrong), Err(MomentError::Unknown), "{wrong}");
+        }
+        assert_eq!(at("2026-02-01T00:00:00Z"), Err(MomentError::Future));
+        assert_eq!(at("-9999999w"), Err(MomentError::TooLongAgo));
+        assert_eq!(at("-99999999999999999999s"), Err(MomentError::TooLongAgo));
+    }
+}
