@@ -82,7 +82,7 @@ impl Feeder {
             "aspectName": if self.rng.u8(..10) == 0 { "globalTags" } else { "status" },
             "aspect": { "value": aspect, "contentType": "application/json" },
         });
-        self.send(&place, &urn, &self.encoder.encode(writer, &record));
+        self.send(&place, &urn, Some(&self.encoder.encode(writer, &record)));
         place
     }
 
@@ -102,16 +102,24 @@ impl Feeder {
                 "name": name,
                 "payload": { "value": payload.to_string(), "contentType": "application/json" },
             });
-            self.send(&place, &format!("{name}-{urn}"), &self.encoder.encode(Writer::PlatformEvent, &record));
+            let value = self.encoder.encode(Writer::PlatformEvent, &record);
+            self.send(&place, &format!("{name}-{urn}"), Some(&value));
         }
         self.flush();
     }
 
     /// Feeds bytes as they are, whatever they are.
     pub(crate) fn raw(&mut self, topic: &str, partition: i32, value: &[u8]) -> Place {
-        let place = self.next_place(topic, partition);
-        self.send(&place, "raw", value);
+        let place = self.keyed(topic, partition, "raw", Some(value));
         self.flush();
+        place
+    }
+
+    /// Feeds bytes as they are, or a tombstone, with a key; delivered with the next
+    /// [`flush`](Self::flush).
+    pub(crate) fn keyed(&mut self, topic: &str, partition: i32, key: &str, value: Option<&[u8]>) -> Place {
+        let place = self.next_place(topic, partition);
+        self.send(&place, key, value);
         place
     }
 
@@ -179,9 +187,10 @@ impl Feeder {
         format!("urn:li:dataset:(urn:li:dataPlatform:hive,p{partition}.table_{table},PROD)")
     }
 
-    fn send(&self, place: &Place, key: &str, value: &[u8]) {
-        let mut record = BaseRecord::to(&place.topic).partition(place.partition).key(key).payload(value);
+    fn send(&self, place: &Place, key: &str, value: Option<&[u8]>) {
+        let mut record = BaseRecord::to(&place.topic).partition(place.partition).key(key);
         record = record.timestamp(self.timestamp_ms(place.offset));
+        record.payload = value;
         for _ in 0..1_000 {
             match self.producer.send(record) {
                 Ok(()) => return,

@@ -17,8 +17,9 @@ mod writer;
 
 pub(crate) use broker::Broker;
 pub(crate) use command::{Said, command};
+pub(crate) use feeder::Feeder;
 pub(crate) use kafka_broker::KafkaBroker;
-pub(crate) use observer::Observer;
+pub(crate) use observer::{CommittedOffsets, Observer};
 pub(crate) use recipe::Recipe;
 pub(crate) use relay::{END, Ended, Relay, Surroundings};
 pub(crate) use scene::Scene;

@@ -67,11 +67,28 @@ impl Relay {
         for recipe in recipes {
             command.arg("-c").arg(recipe.write(&directory));
         }
-        let stderr = directory.join("stderr.log");
         let piped = surroundings == Surroundings::PipedOutput;
+        command.stdout(if piped { Stdio::piped() } else { Stdio::null() });
+        Self::start(command, monitoring_port, &directory)
+    }
+
+    /// Runs recipe files as they are, with these environment variables beside the test's own; a new
+    /// directory inside `directory` takes the log.
+    pub(crate) fn run_files(directory: &Path, files: &[PathBuf], variables: &[(&str, String)]) -> Self {
+        let monitoring_port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_datahub-relay"));
+        command.arg("run").arg("--monitoring-port").arg(monitoring_port.to_string());
+        for file in files {
+            command.arg("-c").arg(file);
+        }
+        command.envs(variables.iter().map(|(name, value)| (name, value))).stdout(Stdio::null());
+        Self::start(command, monitoring_port, &new_directory(directory))
+    }
+
+    fn start(mut command: Command, monitoring_port: u16, directory: &Path) -> Self {
+        let stderr = directory.join("stderr.log");
         command
             .stdin(Stdio::null())
-            .stdout(if piped { Stdio::piped() } else { Stdio::null() })
             .stderr(File::create(&stderr).expect("the test's directory can be written"));
         Self { process: command.spawn().expect("the program was built"), monitoring_port, stderr }
     }

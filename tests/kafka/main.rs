@@ -10,6 +10,7 @@ mod broker_restart;
 mod commit_modes;
 mod dead_letters;
 mod failure_mode;
+mod framework;
 mod group_members;
 mod kafka_itself;
 mod monitoring;
