@@ -31,6 +31,12 @@ kafka pattern="":
 faults:
     cargo test --locked --test kafka -- --ignored sigkill stop_and_resume group_members broker_restart registry_outage dead_letters
 
+# Fuzz one target, a name in fuzz/targets, for so many seconds; needs cargo-fuzz. See CONTRIBUTING.md.
+fuzz target seconds="600":
+    mkdir -p fuzz/target/found/{{ target }}
+    cp Cargo.lock fuzz/Cargo.lock
+    cargo fuzz run --sanitizer none {{ target }} fuzz/target/found/{{ target }} fuzz/corpus/{{ target }} -- -max_total_time={{ seconds }} -max_len=2048 -timeout=10
+
 # Measure, as users run it.
 bench *arguments:
     cargo bench --locked {{ arguments }}

@@ -38,9 +38,10 @@ pub(super) fn parse(
     let mut builder =
         Builder { language, frames: Vec::new(), anchors: HashMap::new(), twice: Vec::new(), size: 0 };
     let mut root = None;
+    let text_of_file = text;
     let problem = |Fault(mark, text): Fault| Problem {
         file: file.to_owned(),
-        place: Some(mark),
+        place: Some(within(text_of_file, mark)),
         key: KeyPath::root(),
         text,
     };
@@ -272,6 +273,18 @@ impl OpenMap {
         }
         entries
     }
+}
+
+/// A mark that is a place of the text. The parser takes the end of a text whose last line is not
+/// ended for the beginning of another line, which no editor has.
+fn within(text: &str, mark: Mark) -> Mark {
+    let ends =
+        text.replace("\r\n", "\n").chars().filter(|&character| matches!(character, '\n' | '\r')).count();
+    if mark.line <= ends + 1 {
+        return mark;
+    }
+    let last_line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Mark { line: ends + 1, column: last_line.chars().count() + 1 }
 }
 
 /// The parser counts columns from 0.
