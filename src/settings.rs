@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::environment::Environment;
-use crate::findings::{Findings, KeyPath};
+use crate::findings::{Finding, Findings, KeyPath};
 use crate::telemetry::LogFormat;
-use crate::yaml::{Document, Problem, ReadRules, boolean_of_text, read_as};
+use crate::yaml::{Content, Document, Entry, Mark, Node, Problem, ReadRules, boolean_of_text, read_as};
 
 /// The process's settings, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,7 @@ impl Settings {
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, SettingsError> {
         let file = file.or_else(|| environment.get("DATAHUB_RELAY_SETTINGS").map(Path::new));
         let of_file = file.map(read_file).transpose()?.unwrap_or_default();
+        check_variables(environment)?;
         let wrong = |error: config::ConfigError| SettingsError::Environment(error.to_string());
         let merged: SettingsConfig = Config::builder()
             .add_source(Config::try_from(&of_file).map_err(wrong)?)
@@ -89,14 +90,15 @@ impl Settings {
             .map_err(wrong)?;
         let mut findings = Findings::default();
         merged.resolve(&mut findings).ok_or_else(|| {
-            let texts: Vec<String> =
-                findings.into_iter().map(|finding| format!("{} {}", finding.at, finding.text)).collect();
-            SettingsError::Environment(texts.join("; "))
+            let text = |finding: Finding| format!("{} {}", origin(&finding.at, environment), finding.text);
+            SettingsError::Environment(findings.into_iter().map(text).collect::<Vec<_>>().join("; "))
         })
     }
 }
 
 const PREFIX: &str = "DATAHUB_RELAY";
+
+const RULES: ReadRules = ReadRules { not_supported_yet: |_| false };
 
 /// The settings as they are written.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -186,7 +188,7 @@ fn read_file(file: &Path) -> Result<SettingsConfig, SettingsError> {
     let config: Option<SettingsConfig> = if document.root.is_null() {
         Some(SettingsConfig::default())
     } else {
-        read_as(&document.root, &KeyPath::root(), ReadRules { not_supported_yet: |_| false }, &mut findings)
+        read_as(&document.root, &KeyPath::root(), RULES, &mut findings)
     };
     if let Some(config) = &config {
         config.resolve(&mut findings);
@@ -226,23 +228,50 @@ fn framework_variables(environment: &Environment) -> Result<Value, SettingsError
     Ok(settings)
 }
 
+/// Reads our variables as if they stood in a file, for errors that name the variable and say what would
+/// be right.
+fn check_variables(environment: &Environment) -> Result<(), SettingsError> {
+    let mut texts = Vec::new();
+    for (name, value) in ours(environment).filter(|(_, value)| !value.is_empty()) {
+        let mark = Mark { line: 1, column: 1 };
+        let mut node = Node { mark, content: Content::Text(value.to_owned()), from_variable: true };
+        for key in name.to_ascii_lowercase().rsplit("__") {
+            let entry = Entry { key: key.to_owned(), key_mark: mark, value: node };
+            node = Node::written(mark, Content::Map(vec![entry]));
+        }
+        let mut findings = Findings::default();
+        let _: Option<SettingsConfig> = read_as(&node, &KeyPath::root(), RULES, &mut findings);
+        texts.extend(findings.into_iter().map(|finding| format!("{PREFIX}_{name}: {}", finding.text)));
+    }
+    if texts.is_empty() { Ok(()) } else { Err(SettingsError::Environment(texts.join("; "))) }
+}
+
+/// The variable that a setting came from, if one did, or its path.
+fn origin(at: &KeyPath, environment: &Environment) -> String {
+    let path = at.to_string();
+    let variable = format!("{PREFIX}_{}", path.replace('.', "__").to_ascii_uppercase());
+    if environment.get(&variable).is_some() { variable } else { path }
+}
+
 /// `DATAHUB_RELAY_MONITORING__PORT` is `monitoring.port`. Variables of that prefix that name no
 /// setting belong to others, such as `DATAHUB_RELAY_SETTINGS`.
 fn our_variables(environment: &Environment) -> config::Environment {
-    let settings: HashMap<String, String> = environment
-        .with_prefix("DATAHUB_RELAY_")
-        .filter(|(name, _)| {
-            let name = name.to_ascii_lowercase();
-            ["monitoring__", "log__", "livez_stall_seconds"].iter().any(|key| name.starts_with(key))
-        })
-        .map(|(name, value)| (format!("{PREFIX}_{name}"), value.to_owned()))
-        .collect();
+    let settings: HashMap<String, String> =
+        ours(environment).map(|(name, value)| (format!("{PREFIX}_{name}"), value.to_owned())).collect();
     config::Environment::with_prefix(PREFIX)
         .prefix_separator("_")
         .separator("__")
         .try_parsing(true)
         .ignore_empty(true)
         .source(Some(settings))
+}
+
+/// Our variables that name a setting, as (rest of the name, value).
+fn ours(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
+    environment.with_prefix("DATAHUB_RELAY_").filter(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        ["monitoring__", "log__", "livez_stall_seconds"].iter().any(|key| name.starts_with(key))
+    })
 }
 
 #[cfg(test)]
@@ -299,9 +328,19 @@ mod tests {
     #[test]
     fn a_variable_that_does_not_fit_is_named() {
         let error = |variable| load("", [variable]).unwrap_err();
-        assert!(error(("DATAHUB_RELAY_MONITORING__PORT", "x")).contains("monitoring.port"));
-        assert!(error(("DATAHUB_RELAY_MONITORING__PRT", "1")).contains("prt"));
-        assert!(error(("DATAHUB_RELAY_LOG__LEVEL", "loud")).contains("log.level"));
+        for (name, value, expected) in [
+            ("DATAHUB_RELAY_MONITORING__PORT", "x", ": expected a whole number, found text (from a variable"),
+            ("DATAHUB_RELAY_MONITORING__PORT", "70000", ": expected 65535 or less, found"),
+            ("DATAHUB_RELAY_MONITORING__ENABLED", "perhaps", ": expected true or false, found"),
+            ("DATAHUB_RELAY_MONITORING__PRT", "1", ": unknown key; did you mean \"port\"?"),
+            ("DATAHUB_RELAY_MONITORING__ADDRESS", "localhost", " must be an IP address"),
+            ("DATAHUB_RELAY_LOG__FORMAT", "xml", ": expected one of text, json, found"),
+            ("DATAHUB_RELAY_LOG__LEVEL", "loud", " must be error, warn, info"),
+            ("DATAHUB_RELAY_LIVEZ_STALL_SECONDS", "0", ": expected 1 or more, found"),
+        ] {
+            let text = error((name, value));
+            assert!(text.contains(&format!("{name}{expected}")), "{text}");
+        }
         assert!(error(("DATAHUB_ACTIONS_MONITORING_PORT", "x")).contains("DATAHUB_ACTIONS_MONITORING_PORT"));
         assert!(error(("DATAHUB_DEBUG", "perhaps")).contains("DATAHUB_DEBUG"));
     }

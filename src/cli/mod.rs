@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod actions;
 mod completions;
 mod moment;
 mod offsets;
@@ -13,7 +14,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::environment::Environment;
 use crate::settings::Settings;
@@ -24,16 +26,24 @@ Examples:
   datahub-relay quickstart                     see it work: no Kafka, no registry, nothing to configure
   datahub-relay run -c recipe.yml              run one recipe
   datahub-relay run -c /etc/datahub/actions    run every *.yml and *.yaml of a directory
+  datahub-relay run                            run what is in the directories of DataHub's image
   datahub-relay validate -c recipe.yml         find every error of a recipe without running it
   datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
-  datahub-relay completions bash               print a completion script for a shell";
+  datahub-relay completions bash               print a completion script for a shell
+
+Command lines of the Python framework work once the program's name is replaced:
+  datahub-relay --enable-monitoring --monitoring-port 8000 actions -c one.yml -c two.yml";
 
 /// Consumes DataHub's change streams from Kafka and routes them to actions, as recipes say.
 #[derive(Debug, Parser)]
 #[command(name = "datahub-relay", version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+
+    /// Without a command: run these recipes.
+    #[arg(short, long = "config", value_name = "FILE|DIRECTORY", hide = true)]
+    config: Vec<PathBuf>,
 
     #[command(flatten)]
     process: ProcessArgs,
@@ -45,6 +55,14 @@ struct ProcessArgs {
     /// Log at level debug.
     #[arg(long, global = true)]
     debug: bool,
+
+    /// The Python framework's way to say that it should not.
+    #[arg(long, global = true, hide = true, overrides_with = "debug")]
+    no_debug: bool,
+
+    /// Known to the Python framework; has no effect here.
+    #[arg(long, global = true, hide = true)]
+    detect_memory_leaks: bool,
 
     /// Serve metrics and probes over HTTP, also where the settings turn it off.
     #[arg(long, global = true)]
@@ -63,6 +81,8 @@ struct ProcessArgs {
 enum Command {
     /// Run recipes until they are stopped.
     Run(run::RunArgs),
+    /// Run recipes, as the Python framework's command line says it.
+    Actions(actions::ActionsArgs),
     /// See it work: a broker and a registry inside this process, sample events, an example recipe.
     Quickstart(quickstart::QuickstartArgs),
     /// Find every error of every recipe, with file, line and key. Touches no network.
@@ -75,13 +95,17 @@ enum Command {
 
 /// The whole program. Exit codes: 0 all ended as it should, 1 something failed, 2 wrong usage.
 pub fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let CommandLine { command, config, process } = CommandLine::parse();
+    let command = match meant(command, config) {
+        Ok(command) => command,
+        Err(error) => error.exit(),
+    };
     let environment = Environment::of_this_process();
-    let settings = match settings(&command_line.process, &environment) {
+    let settings = match settings(&process, &environment) {
         Ok(settings) => settings,
         Err(text) => return failed(&text),
     };
-    match command_line.command {
+    match command {
         Command::Completions(args) => match completions::completions(&args, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("cannot write the script: {error}")),
@@ -109,15 +133,37 @@ pub fn main() -> ExitCode {
             if let Err(error) = telemetry::init_log(settings.log.format, level, &environment) {
                 return failed(&error.to_string());
             }
-            let given_port = command_line.process.monitoring_port.is_some();
+            let given_port = process.monitoring_port.is_some();
             quickstart::quickstart(&args, settings.monitoring, given_port, &environment)
         }
-        Command::Run(args) => {
-            if let Err(error) = telemetry::init_log(settings.log.format, &settings.log.level, &environment) {
-                return failed(&error.to_string());
-            }
-            run::run(&args, &settings, &environment)
-        }
+        Command::Run(args) => run_recipes(&args, &settings, &environment),
+        Command::Actions(args) => match args.recipes() {
+            Some(args) => run_recipes(&args, &settings, &environment),
+            None => match writeln!(std::io::stdout(), "datahub-relay {}", env!("CARGO_PKG_VERSION")) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failed(&format!("cannot write the version: {error}")),
+            },
+        },
+    }
+}
+
+fn run_recipes(args: &run::RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
+    match telemetry::init_log(settings.log.format, &settings.log.level, environment) {
+        Ok(()) => run::run(args, settings, environment),
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// The command that is meant: the Python framework's `actions`, and `-c` without a command, are `run`.
+fn meant(command: Option<Command>, config: Vec<PathBuf>) -> Result<Command, clap::Error> {
+    let wrong = |kind, text| Err(CommandLine::command().error(kind, text));
+    match command {
+        Some(Command::Run(args)) => Ok(Command::Run(args.after(config))),
+        Some(Command::Actions(args)) => Ok(Command::Actions(args.after(config))),
+        Some(command) if config.is_empty() => Ok(command),
+        Some(_) => wrong(ErrorKind::ArgumentConflict, "-c stands behind the command that it is for"),
+        None if config.is_empty() => wrong(ErrorKind::MissingSubcommand, "a command is missing, or -c FILE"),
+        None => Ok(Command::Run(run::RunArgs::of(config))),
     }
 }
 
@@ -166,8 +212,6 @@ fn failed(text: &str) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -183,6 +227,42 @@ mod tests {
         ] {
             let parsed = CommandLine::try_parse_from(line).unwrap();
             assert_eq!(parsed.process.monitoring_port, Some(9000));
+        }
+    }
+
+    /// The recipes that a command line runs, in order; `None` if it runs none.
+    fn recipes(line: &str) -> Option<Vec<String>> {
+        let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
+        let args = match meant(parsed.command, parsed.config).ok()? {
+            Command::Run(args) => args,
+            Command::Actions(args) => args.recipes()?,
+            _ => return None,
+        };
+        Some(args.config().iter().map(|path| path.display().to_string()).collect())
+    }
+
+    #[test]
+    fn command_lines_of_the_python_framework_run_recipes() {
+        for line in [
+            "datahub-actions --enable-monitoring --monitoring-port 8000 actions -c a.yml -c b.yml",
+            "datahub-actions actions run -c a.yml -c b.yml --debug",
+            "datahub-actions actions -c a.yml --debug run -c b.yml",
+            "datahub-actions --debug --detect-memory-leaks actions -c a.yml -c b.yml --no-debug",
+            "datahub-actions -c a.yml -c b.yml",
+            "datahub-actions -c a.yml run -c b.yml --enable-monitoring",
+            "datahub-actions run -c a.yml --config b.yml",
+        ] {
+            assert_eq!(recipes(line).unwrap(), ["a.yml", "b.yml"], "{line}");
+        }
+        assert_eq!(recipes("datahub-actions actions").unwrap(), [""; 0]);
+        assert_eq!(recipes("datahub-actions actions version"), None);
+    }
+
+    #[test]
+    fn recipes_without_a_command_to_run_them_are_wrong_usage() {
+        for line in ["datahub-relay --debug", "datahub-relay -c a.yml completions bash"] {
+            let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(meant(parsed.command, parsed.config).err().unwrap().exit_code(), 2, "{line}");
         }
     }
 }

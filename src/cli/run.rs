@@ -20,7 +20,13 @@ use crate::telemetry::{HealthBoard, Metrics, MonitoringServer, PipelineState};
 const EXAMPLES: &str = "\
 Examples:
   datahub-relay run -c recipe.yml
+  datahub-relay run -c one.yml -c two.yml
   datahub-relay run -c /etc/datahub/actions --monitoring-port 9090
+  datahub-relay run
+
+Without -c it runs the recipes of two directories, as DataHub's image does:
+DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH [default: /etc/datahub/actions/system/conf] and
+DATAHUB_ACTIONS_USER_CONFIGS_PATH [default: /etc/datahub/actions/conf].
 
 Exit codes: 0 all pipelines ended as they should, 1 one failed or none could start,
 2 wrong usage, 128 and the signal's number after a second signal.";
@@ -30,8 +36,27 @@ Exit codes: 0 all pipelines ended as they should, 1 one failed or none could sta
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
     /// A recipe, or a directory of recipes (*.yml and *.yaml, but not *_test.yml); may be repeated.
-    #[arg(short, long = "config", value_name = "FILE|DIRECTORY", required = true)]
+    #[arg(short, long = "config", value_name = "FILE|DIRECTORY")]
     config: Vec<PathBuf>,
+}
+
+impl RunArgs {
+    /// Running these recipes, with nothing else said.
+    pub(super) fn of(config: Vec<PathBuf>) -> Self {
+        Self { config }
+    }
+
+    /// The recipes' files and directories.
+    #[cfg(test)]
+    pub(super) fn config(&self) -> &[PathBuf] {
+        &self.config
+    }
+
+    /// The same with recipes that were named earlier on the command line.
+    pub(super) fn after(mut self, earlier: Vec<PathBuf>) -> Self {
+        self.config.splice(..0, earlier);
+        self
+    }
 }
 
 /// Runs every recipe that can run. One that is broken does not keep the others from starting;

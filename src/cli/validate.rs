@@ -13,7 +13,7 @@ use crate::recipe::{self, Loaded};
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(super) struct ValidateArgs {
     /// A recipe, or a directory of recipes (*.yml and *.yaml, but not *_test.yml); may be repeated.
-    #[arg(short, long = "config", value_name = "FILE|DIRECTORY", required = true)]
+    #[arg(short, long = "config", value_name = "FILE|DIRECTORY")]
     config: Vec<PathBuf>,
 }
 

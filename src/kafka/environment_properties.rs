@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::jaas;
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -38,7 +39,7 @@ pub(super) fn properties(
     if switched_off {
         return properties;
     }
-    let mut ignored = Vec::new();
+    let (mut ignored, mut trust_stores, mut key_stores) = (Vec::new(), Vec::new(), Vec::new());
     let mut jaas = None;
     for (rest, value) in environment.with_prefix(PREFIX).filter(|(_, value)| !value.is_empty()) {
         let property = match rest {
@@ -55,15 +56,9 @@ pub(super) fn properties(
                 format!("{variable} is not supported yet by this version; unset it, or set sasl.mechanism to PLAIN or SCRAM"),
             ),
             "sasl.jaas.config" => jaas = Some((variable, value)),
-            name if name.starts_with("ssl.truststore") => findings.warning(
-                at,
-                format!("{variable} is for Java and has no effect; give the authorities' certificates as PEM in ssl.ca.location"),
-            ),
+            name if name.starts_with("ssl.truststore") => trust_stores.push(variable),
             // Type and password of a PKCS#12 key store are the same in librdkafka; a JKS is not.
-            name if name.starts_with("ssl.keystore") => findings.warning(
-                at,
-                format!("{variable} is for Java and has no effect; give the client's key as PEM in ssl.certificate.location and ssl.key.location, or as PKCS#12 in ssl.keystore.location of consumer_config"),
-            ),
+            name if name.starts_with("ssl.keystore") => key_stores.push(variable),
             name if IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
                 ignored.push(variable);
             }
@@ -73,7 +68,7 @@ pub(super) fn properties(
         }
     }
     if let Some((variable, value)) = jaas {
-        match user_and_password(value) {
+        match jaas::user_and_password(value) {
             Some((user, password)) => {
                 for (property, value) in [("sasl.username", user), ("sasl.password", password)] {
                     if !given.contains_key(property) {
@@ -87,37 +82,22 @@ pub(super) fn properties(
             ),
         }
     }
-    if !ignored.is_empty() {
-        findings
-            .warning(at, format!("{} mean nothing to this consumer and have no effect", ignored.join(", ")));
-    }
-    properties
-}
-
-/// `org.apache…PlainLoginModule required username="me" password="p\"w";`
-fn user_and_password(jaas: &str) -> Option<(String, String)> {
-    Some((jaas_option(jaas, "username")?, jaas_option(jaas, "password")?))
-}
-
-fn jaas_option(jaas: &str, name: &str) -> Option<String> {
-    let (at, _) = jaas.match_indices(name).find(|(at, _)| {
-        let before = jaas[..*at].chars().next_back();
-        before.is_some_and(char::is_whitespace) && jaas[at + name.len()..].trim_start().starts_with('=')
-    })?;
-    let value = jaas[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
-    let Some(quoted) = value.strip_prefix('"') else {
-        let end = value.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(value.len());
-        return Some(value[..end].to_owned());
-    };
-    let mut text = String::new();
-    let mut characters = quoted.chars();
-    loop {
-        match characters.next()? {
-            '"' => return Some(text),
-            '\\' => text.push(characters.next()?),
-            character => text.push(character),
+    for (variables, why) in [
+        (
+            trust_stores,
+            "for Java, no effect here; give the authorities' certificates as PEM in ssl.ca.location",
+        ),
+        (
+            key_stores,
+            "for Java, no effect here; give the client's key as PEM in ssl.certificate.location and ssl.key.location, or as PKCS#12 in ssl.keystore.location of consumer_config",
+        ),
+        (ignored, "not for this consumer, no effect here"),
+    ] {
+        if !variables.is_empty() {
+            findings.warning(at, format!("{}: {why}", variables.join(", ")));
         }
     }
+    properties
 }
 
 #[cfg(test)]
@@ -144,19 +124,69 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_java_only_does_not_break_the_start() {
+    fn javas_key_stores_name_the_properties_to_use_instead() {
         let (properties, texts) = read([
-            ("KAFKA_PROPERTIES_SSL_PROTOCOL", "TLS"),
-            ("KAFKA_PROPERTIES_KAFKASTORE_SECURITY_PROTOCOL", "SSL"),
             ("KAFKA_PROPERTIES_SSL_TRUSTSTORE_LOCATION", "/x.jks"),
+            ("KAFKA_PROPERTIES_SSL_TRUSTSTORE_PASSWORD", "canary"),
+            ("KAFKA_PROPERTIES_SSL_TRUSTSTORE_TYPE", "JKS"),
+            ("KAFKA_PROPERTIES_SSL_KEYSTORE_LOCATION", "/x.jks"),
+            ("KAFKA_PROPERTIES_SSL_KEYSTORE_PASSWORD", "canary"),
         ]);
         assert!(properties.is_empty());
-        assert_eq!(texts.len(), 2);
-        assert!(texts[0].contains("ssl.ca.location"));
-        assert!(
-            texts[1]
-                .starts_with("KAFKA_PROPERTIES_KAFKASTORE_SECURITY_PROTOCOL, KAFKA_PROPERTIES_SSL_PROTOCOL")
+        assert_eq!(
+            texts,
+            [
+                "KAFKA_PROPERTIES_SSL_TRUSTSTORE_LOCATION, KAFKA_PROPERTIES_SSL_TRUSTSTORE_PASSWORD, KAFKA_PROPERTIES_SSL_TRUSTSTORE_TYPE: for Java, no effect here; give the authorities' certificates as PEM in ssl.ca.location",
+                "KAFKA_PROPERTIES_SSL_KEYSTORE_LOCATION, KAFKA_PROPERTIES_SSL_KEYSTORE_PASSWORD: for Java, no effect here; give the client's key as PEM in ssl.certificate.location and ssl.key.location, or as PKCS#12 in ssl.keystore.location of consumer_config",
+            ]
         );
+    }
+
+    #[test]
+    fn what_is_for_others_is_ignored_with_one_line() {
+        let (properties, texts) = read([
+            ("KAFKA_PROPERTIES_SSL_PROTOCOL", "TLS"),
+            ("KAFKA_PROPERTIES_SSL_ENABLED_PROTOCOLS", "TLSv1.3"),
+            (
+                "KAFKA_PROPERTIES_PARTITION_ASSIGNMENT_STRATEGY",
+                "org.apache.kafka.clients.consumer.RangeAssignor",
+            ),
+            ("KAFKA_PROPERTIES_KAFKASTORE_SECURITY_PROTOCOL", "SSL"),
+            ("KAFKA_PROPERTIES_BASIC_AUTH_USER_INFO", "a:b"),
+            ("KAFKA_PROPERTIES_SCHEMA_REGISTRY_URL", "http://r"),
+            ("KAFKA_PROPERTIES_SASL_LOGIN_CLASS", "x"),
+            ("KAFKA_PROPERTIES_SASL_LOGIN_CALLBACK_HANDLER_CLASS", "x"),
+            ("KAFKA_PROPERTIES_SASL_CLIENT_CALLBACK_HANDLER_CLASS", "x"),
+            ("KAFKA_PROPERTIES_GROUP_ID", "x"),
+        ]);
+        assert!(properties.is_empty());
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert_eq!(texts[0].matches("KAFKA_PROPERTIES_").count(), 10, "{texts:?}");
+        assert!(texts[0].ends_with("not for this consumer, no effect here"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_callback_keeps_the_name_that_it_has_in_python() {
+        let (properties, texts) =
+            read([("KAFKA_PROPERTIES_OAUTH_CB", "datahub_actions.utils.kafka_msk_iam:oauth_cb")]);
+        assert!(properties.is_empty());
+        assert!(texts[0].starts_with("KAFKA_PROPERTIES_OAUTH_CB is not supported yet"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_user_of_its_own_wins_over_javas_login_line_and_the_recipe_over_both() {
+        let line = "PlainLoginModule required username=\"java\" password=\"pw\";";
+        let variables = Environment::from([
+            ("KAFKA_PROPERTIES_SASL_JAAS_CONFIG", line),
+            ("KAFKA_PROPERTIES_SASL_USERNAME", "own"),
+        ]);
+        let of = |given: &[(&str, &str)]| {
+            let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            properties(&variables, &given, &KeyPath::root(), &mut Findings::default())
+        };
+        let silent = of(&[]);
+        assert_eq!((silent["sasl.username"].as_str(), silent["sasl.password"].as_str()), ("own", "pw"));
+        assert!(of(&[("sasl.username", "recipe"), ("sasl.password", "recipe")]).is_empty());
     }
 
     #[test]

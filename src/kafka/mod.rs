@@ -18,6 +18,7 @@ mod context;
 mod environment_properties;
 mod error;
 mod intake;
+mod jaas;
 mod log_reader;
 mod members;
 mod onlooker;

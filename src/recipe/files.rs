@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::environment::Environment;
 use crate::yaml::Problem;
 
 /// The files behind `paths`, each once, in the order given; those of a directory by name. What is
@@ -24,10 +25,46 @@ pub(super) fn recipe_files(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Ve
             Err(error) => problems.push(Problem::of_file(path, format!("cannot be listed: {error}"))),
         }
     }
-    // A file that is named by itself and through its directory is one recipe, not two of one name.
+    without_doubles(files)
+}
+
+/// A file that is named by itself and through its directory is one recipe, not two of one name.
+fn without_doubles(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     files
+}
+
+/// Where DataHub's image keeps recipes: the variable that names the directory, and its default.
+const CONFIG_DIRECTORIES: [(&str, &str); 2] = [
+    ("DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH", "/etc/datahub/actions/system/conf"),
+    ("DATAHUB_ACTIONS_USER_CONFIGS_PATH", "/etc/datahub/actions/conf"),
+];
+
+/// The recipes of the directories in which DataHub's image keeps them, those of the system first. Either
+/// may be missing or empty, but not both.
+pub(super) fn configured_files(environment: &Environment, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut places = Vec::new();
+    let before = problems.len();
+    for (variable, default) in CONFIG_DIRECTORIES {
+        let directory = PathBuf::from(environment.get(variable).unwrap_or(default));
+        match of_directory(&directory) {
+            Ok(found) => files.extend(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => problems.push(Problem::of_file(&directory, format!("cannot be listed: {error}"))),
+        }
+        places.push((directory, variable));
+    }
+    if files.is_empty() && problems.len() == before {
+        for (directory, variable) in places {
+            let text = format!(
+                "holds no recipes (*.yml, *.yaml); put some there, name another directory in {variable}, or name recipes with -c"
+            );
+            problems.push(Problem::of_file(directory, text));
+        }
+    }
+    without_doubles(files)
 }
 
 fn of_directory(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Recipe;
-use super::files::recipe_files;
+use super::files::{configured_files, recipe_files};
 use super::private_files::PrivateFiles;
 use super::read::{is_off, read};
 use crate::environment::Environment;
@@ -35,11 +35,17 @@ pub struct Disabled {
 }
 
 /// Loads the recipes at `paths`: files, or directories, of which every `*.yml` and `*.yaml` but no
-/// `*_test.yml` is taken. Reads nothing but files: the network is not touched.
+/// `*_test.yml` is taken; where there are none, those of the directories in which DataHub's image keeps
+/// recipes (`DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH`, `DATAHUB_ACTIONS_USER_CONFIGS_PATH`). Reads nothing
+/// but files: the network is not touched.
 pub fn load(paths: &[PathBuf], environment: &Environment) -> Loaded {
     let mut loaded = Loaded::default();
     let mut read = Vec::new();
-    for file in recipe_files(paths, &mut loaded.problems) {
+    let files = match paths {
+        [] => configured_files(environment, &mut loaded.problems),
+        paths => recipe_files(paths, &mut loaded.problems),
+    };
+    for file in files {
         read.extend(load_file(&file, environment, &mut loaded));
     }
     refuse_clashes(&mut read, &mut loaded.problems);

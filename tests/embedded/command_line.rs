@@ -76,6 +76,42 @@ fn when_every_recipe_is_disabled_there_is_nothing_to_run() {
 }
 
 #[test]
+fn without_recipes_on_the_command_line_those_of_datahubs_directories_run() {
+    let (system, user) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let validate = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+            .args(arguments)
+            .env_clear()
+            .env("DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH", system.path())
+            .env("DATAHUB_ACTIONS_USER_CONFIGS_PATH", user.path().join("conf"))
+            .output()
+            .expect("the program was built")
+    };
+    for arguments in [&["validate"][..], &["run"], &["actions"]] {
+        let none = validate(arguments);
+        assert_eq!(none.status.code(), Some(1), "{arguments:?}");
+        let said = text(&none.stderr) + &text(&none.stdout);
+        for part in [
+            "holds no recipes",
+            "DATAHUB_ACTIONS_USER_CONFIGS_PATH",
+            "DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH",
+            "-c",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+    std::fs::create_dir(user.path().join("conf")).expect("it can be made");
+    for (path, name) in [(system.path().join("a.yml"), "a"), (user.path().join("conf/b.yaml"), "b")] {
+        let recipe = json!({ "name": name, "source": { "type": "kafka" }, "action": { "type": "noop" } });
+        std::fs::write(path, recipe.to_string()).expect("it can be written");
+    }
+    let both = validate(&["validate"]);
+    assert_eq!(both.status.code(), Some(0), "{}", text(&both.stdout));
+    assert!(text(&both.stdout).contains("a.yml (a)") && text(&both.stdout).contains("b.yaml (b)"));
+}
+
+#[test]
 fn a_monitoring_port_in_use_is_exit_code_1_and_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("a bound address").port().to_string();
