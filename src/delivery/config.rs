@@ -66,7 +66,7 @@ pub enum OnGap {
     /// Go on at the start of what the log holds.
     #[default]
     Continue,
-    /// Wait until the gap is acknowledged. Not supported yet.
+    /// Wait until the gap is acknowledged.
     Wait,
 }
 
@@ -82,9 +82,6 @@ impl OptionsConfig {
         let errors = findings.errors();
         let failure_mode = self.failure_mode(at, findings);
         let commit = self.commit_mode(at, async_commit, findings);
-        if self.on_gap == Some(OnGap::Wait) {
-            findings.error(&at.key("on_gap"), "`wait` is not supported yet by this version; use `continue`");
-        }
         let ordering = self.ordering.unwrap_or_default();
         let concurrency = match (self.concurrency.map(size), ordering) {
             (None, Ordering::Key | Ordering::Unordered) => Some(DeliverySettings::DEFAULT_CONCURRENCY),
@@ -109,6 +106,7 @@ impl OptionsConfig {
             max_in_flight_bytes: self
                 .max_in_flight_bytes
                 .map_or(32 << 20, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            on_gap: self.on_gap.unwrap_or_default(),
             drain_timeout: Duration::from_secs_f64(self.drain_timeout_seconds.unwrap_or(25.0)),
         };
         (findings.errors() == errors).then_some(settings)

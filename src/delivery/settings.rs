@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::Ordering;
+use super::config::{OnGap, Ordering};
 
 /// What delivery is built from.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub struct DeliverySettings {
     pub max_uncommitted: usize,
     /// Per pipeline: how many bytes of records may be held.
     pub max_in_flight_bytes: usize,
+    /// What to do about records that vanished before they were read.
+    pub on_gap: OnGap,
     /// How long a stop or a revocation waits for running actions.
     pub drain_timeout: Duration,
 }

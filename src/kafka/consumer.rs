@@ -221,6 +221,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         reports.in_flight(events, self.parts.budget.held_bytes());
         let paused = self.slots.iter().filter(|slot| slot.paused).count();
         reports.paused(paused, std::mem::take(&mut self.pauses));
+        self.tend_gaps();
         if let Some(statistics) = self.consumer.context().take_statistics() {
             self.report_statistics(&statistics);
         }

@@ -7,6 +7,7 @@
 //! [`Onlooker`] and [`LogReader`] look at topics and groups from outside, for commands that show
 //! something and stay out of the group.
 
+mod acknowledgement;
 mod client;
 mod commit_error;
 mod committer;
@@ -17,12 +18,14 @@ mod consumer_properties;
 mod context;
 mod environment_properties;
 mod error;
+mod gap;
 mod intake;
 mod jaas;
 mod log_reader;
 mod members;
 mod onlooker;
 mod positions;
+mod readability;
 mod rebalance;
 mod reports;
 mod reset;
@@ -37,12 +40,14 @@ mod tests;
 mod watchdog;
 mod topics;
 
+pub use acknowledgement::{GapKeeper, acknowledgement_group};
 pub use committer::CommitBell;
 pub use config::{
     ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, StartPositionConfig, TopicRoutes,
 };
 pub use consumer::{ConsumerParts, consume};
 pub use error::ConsumerError;
+pub use gap::{Gap, GapCause};
 pub use log_reader::{LogReader, Reach, Reading, Stretch};
 pub use members::{Member, Membership};
 pub use onlooker::{KnownTopic, Onlooker, Standing};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 
+use super::gap::Gap;
 use super::screen::ScreenCounts;
 use crate::event::{DropReason, TopicPartition};
 
@@ -47,8 +48,12 @@ pub trait Reports: Send + Sync + 'static {
     /// Where a partition stands: what the group has committed and where the log ends.
     fn position(&self, source: &TopicPartition, committed: Option<i64>, end: i64);
 
-    /// The offsets from `from` up to, not including, `to` vanished before they were read.
-    fn gap(&self, source: &TopicPartition, from: i64, to: i64);
+    /// A gap was found; `records` of it were not told before.
+    fn gap(&self, gap: &Gap, records: u64);
+
+    /// The gaps at which partitions wait until somebody says that they are known. Called several times a
+    /// second while there is one, and once with none when the last is passed.
+    fn waits_at(&self, gaps: &[&Gap]);
 
     /// A synchronous commit was confirmed after `took`.
     fn commit_confirmed(&self, took: Duration);

@@ -8,6 +8,7 @@ use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 
 use super::committer::Committable;
+use super::gap::Gap;
 use super::start::Start;
 use crate::delivery::{LaneEntrance, PartitionEpoch};
 use crate::event::{Route, TopicPartition};
@@ -29,6 +30,10 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// Where the log begins behind a gap, once it is known that `next` lies outside of it.
     pub(super) move_to: Option<i64>,
+    /// The gap that it waits at, with `on_gap: wait`.
+    pub(super) gap: Option<Gap>,
+    /// Whether somebody has said that the gap is known.
+    pub(super) acknowledged: bool,
     /// Records received and not reported yet.
     pub(super) received: u64,
 }
@@ -45,6 +50,8 @@ impl Slot {
             next: start.offset,
             paused: false,
             move_to: None,
+            gap: None,
+            acknowledged: false,
             received: 0,
         }
     }

@@ -42,7 +42,8 @@ impl Watchdog {
         for slot in slots {
             let source = slot.source();
             let more = figures_of(statistics, source).is_some_and(|figures| slot.next < figures.ls_offset);
-            let free = !slot.paused && slot.move_to.is_none() && slot.epoch.unfinished() == 0;
+            let free =
+                !slot.paused && slot.move_to.is_none() && slot.gap.is_none() && slot.epoch.unfinished() == 0;
             if !(connected && more && free) {
                 continue;
             }

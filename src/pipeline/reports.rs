@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::{RebalanceKind, Reports, ScreenCounts};
+use crate::kafka::{Gap, RebalanceKind, Reports, ScreenCounts};
 use crate::telemetry::{Condition, EarlyFilter, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
 
 /// Passes on what the polling thread and the committer of one pipeline tell.
@@ -101,9 +101,20 @@ impl Reports for PipelineReports {
         }
     }
 
-    fn gap(&self, source: &TopicPartition, from: i64, to: i64) {
-        // Beyond the end of another log nothing can be counted.
-        self.metrics.gap(&source.topic, u64::try_from(to - from).unwrap_or(0));
+    fn gap(&self, gap: &Gap, records: u64) {
+        self.metrics.gap(&gap.source.topic, gap.cause.as_str(), records);
+        self.health.warn(gap.to_string());
+    }
+
+    fn waits_at(&self, gaps: &[&Gap]) {
+        if gaps.is_empty() {
+            self.health.holds(Condition::Records);
+            return;
+        }
+        let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+        let text =
+            format!("{}; once this is known: datahub-relay offsets acknowledge -c RECIPE", gaps.join("; "));
+        self.health.lacks(Condition::Records, text);
     }
 
     fn commit_confirmed(&self, took: Duration) {

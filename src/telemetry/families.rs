@@ -39,6 +39,7 @@ pub(super) struct Families {
     pub(super) rebalances: IntCounterVec,
     pub(super) registry_lookups: IntCounterVec,
     pub(super) gap_records: IntCounterVec,
+    pub(super) gaps: IntCounterVec,
     pub(super) pipeline_state: IntGaugeVec,
     pub(super) pipeline_ready: IntGaugeVec,
     pub(super) build_info: IntGaugeVec,
@@ -51,8 +52,8 @@ pub(super) struct Families {
 impl Families {
     pub(super) fn register_in(registry: &Registry) -> Self {
         use label::{
-            ERROR, KIND, NAME, PARTITION, PIPELINE, PIPELINE_NAME, REASON, RESULT, STAGE, STATE, TOPIC,
-            VERSION,
+            CAUSE, ERROR, KIND, NAME, PARTITION, PIPELINE, PIPELINE_NAME, REASON, RESULT, STAGE, STATE,
+            TOPIC, VERSION,
         };
         let counter = |metric, labels: &[&str]| counter(registry, metric, labels);
         let gauge = |metric, labels: &[&str]| gauge(registry, metric, labels);
@@ -78,6 +79,7 @@ impl Families {
             rebalances: counter(names::REBALANCES, &[PIPELINE, KIND]),
             registry_lookups: counter(names::REGISTRY_LOOKUPS, &[PIPELINE, RESULT]),
             gap_records: counter(names::GAP_RECORDS, &[PIPELINE, TOPIC]),
+            gaps: counter(names::GAPS, &[PIPELINE, TOPIC, CAUSE]),
             pipeline_state: gauge(names::PIPELINE_STATE, &[PIPELINE, STATE]),
             pipeline_ready: gauge(names::PIPELINE_READY, &[PIPELINE]),
             build_info: gauge(names::BUILD_INFO, &[VERSION]),

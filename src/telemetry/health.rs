@@ -1,11 +1,15 @@
 //! Whether the pipelines are alive, and whether they are ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
+
+/// So many warnings are kept of a pipeline, the newest.
+const MOST_WARNINGS: usize = 10;
 
 /// What a pipeline is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub enum Condition {
     Registry,
     /// Dead letters can be stored.
     DeadLetters,
+    /// All records are there that are to be read next. Holds until a partition waits at a gap.
+    Records,
 }
 
 impl Condition {
@@ -75,6 +81,7 @@ impl Condition {
             Self::Assignment => "assignment",
             Self::Registry => "registry",
             Self::DeadLetters => "dead_letters",
+            Self::Records => "records",
         }
     }
 }
@@ -168,6 +175,10 @@ pub struct PipelineReport {
     pub failure: Option<String>,
     /// What is missing, each with what is known about it.
     pub missing: BTreeMap<Condition, String>,
+    /// What a person should know although it keeps nothing from going on: the last few, each with its
+    /// time, since the process began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The health of one pipeline; its parts report here.
@@ -185,6 +196,7 @@ struct Status {
     state: PipelineState,
     missing: BTreeMap<Condition, String>,
     stuck: Option<String>,
+    warnings: VecDeque<String>,
 }
 
 impl PipelineHealth {
@@ -194,7 +206,12 @@ impl PipelineHealth {
             name: name.to_owned(),
             created: Instant::now(),
             last_seen_ms: AtomicU64::new(0),
-            status: Mutex::new(Status { state: PipelineState::Starting, missing, stuck: None }),
+            status: Mutex::new(Status {
+                state: PipelineState::Starting,
+                missing,
+                stuck: None,
+                warnings: VecDeque::new(),
+            }),
         }
     }
 
@@ -224,6 +241,15 @@ impl PipelineHealth {
     /// The condition does not hold; `why` is for a person, without secrets.
     pub fn lacks(&self, condition: Condition, why: impl Into<String>) {
         locked(&self.status).missing.insert(condition, why.into());
+    }
+
+    /// Something has happened that a person should know of; `what` is without secrets.
+    pub fn warn(&self, what: impl Display) {
+        let mut status = locked(&self.status);
+        if status.warnings.len() == MOST_WARNINGS {
+            status.warnings.pop_front();
+        }
+        status.warnings.push_back(format!("{:.0}: {what}", jiff::Timestamp::now()));
     }
 
     /// A sign of the polling thread: called with each turn of its loop. Takes no lock.
@@ -270,7 +296,15 @@ impl PipelineHealth {
             PipelineState::Ended => (true, None, BTreeMap::new()),
             PipelineState::Failed { reason } => (false, Some(reason.clone()), BTreeMap::new()),
         };
-        PipelineReport { name: self.name.clone(), state: status.state.clone(), ready, failure, missing }
+        let warnings = status.warnings.iter().cloned().collect();
+        PipelineReport {
+            name: self.name.clone(),
+            state: status.state.clone(),
+            ready,
+            failure,
+            missing,
+            warnings,
+        }
     }
 }
 
@@ -357,6 +391,20 @@ mod tests {
         make_ready(&board.pipeline("other"));
         health.enter(PipelineState::Ended);
         assert!(board.readiness().ready);
+    }
+
+    #[test]
+    fn the_newest_warnings_are_told_and_leave_a_pipeline_ready() {
+        let (board, health) = board();
+        make_ready(&health);
+        for gap in 1..=12 {
+            health.warn(format!("gap {gap}"));
+        }
+        let readiness = board.readiness();
+        assert!(readiness.ready);
+        let warnings = &readiness.pipelines[0].warnings;
+        assert_eq!(warnings.len(), MOST_WARNINGS);
+        assert!(warnings[0].ends_with("Z: gap 3") && warnings[9].ends_with("Z: gap 12"), "{warnings:?}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub mod label {
     pub const PIPELINE: &str = "pipeline";
     /// A topic's name.
     pub const TOPIC: &str = "topic";
+    /// Why a gap came about.
+    pub const CAUSE: &str = "cause";
     /// A partition's number.
     pub const PARTITION: &str = "partition";
     /// Why an event needed no action.
@@ -102,6 +104,11 @@ pub const REGISTRY_LOOKUPS: Metric =
 /// Records that vanished before they were read.
 pub const GAP_RECORDS: Metric =
     metric("datahub_relay_gap_records_total", "Records that vanished from the log before they were read.");
+/// Gaps that were found.
+pub const GAPS: Metric = metric(
+    "datahub_relay_gaps_total",
+    "Gaps found before a position, by cause: deleted, another_log (its records can't be counted), corrupt.",
+);
 /// A pipeline's state.
 pub const PIPELINE_STATE: Metric =
     metric("datahub_relay_pipeline_state", "1 for the state that a pipeline is in, 0 for the others.");

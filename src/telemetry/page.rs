@@ -49,6 +49,9 @@ fn write_row(html: &mut String, report: &PipelineReport) -> fmt::Result {
         let separator = if index == 0 { "" } else { "<br>" };
         write!(html, "{separator}{}: {}", condition.as_str(), Escaped(why))?;
     }
+    for warning in &report.warnings {
+        write!(html, "<br>{}", Escaped(warning))?;
+    }
     html.push_str("</td></tr>\n");
     Ok(())
 }

@@ -284,9 +284,10 @@ impl PipelineMetrics {
         self.count(&self.families.registry_lookups, result.as_str(), 1);
     }
 
-    /// `records` offsets of a topic vanished before they were read.
-    pub fn gap(&self, topic: &str, records: u64) {
+    /// A gap in a topic, and how many records it is known to have cost.
+    pub fn gap(&self, topic: &str, cause: &str, records: u64) {
         self.count(&self.families.gap_records, topic, records);
+        self.families.gaps.with_label_values(&[self.name.as_str(), topic, cause]).inc();
     }
 
     /// Adds to a counter whose labels are this pipeline and one more.

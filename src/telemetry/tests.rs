@@ -51,7 +51,7 @@ fn count_everything(pipeline: &PipelineMetrics) {
     pipeline.assigned_partitions(2);
     pipeline.rebalanced(Rebalance::Assigned);
     pipeline.registry_lookup(RegistryLookup::Failed);
-    pipeline.gap("PlatformEvent_v1", 11);
+    pipeline.gap("PlatformEvent_v1", "deleted", 11);
 }
 
 #[test]
@@ -98,6 +98,7 @@ fn everything_counted_is_shown_under_its_own_label() {
         (r#"rebalances_total{kind="assigned",pipeline="p"}"#, "1"),
         (r#"registry_lookups_total{pipeline="p",result="failed"}"#, "1"),
         (r#"gap_records_total{pipeline="p",topic="PlatformEvent_v1"}"#, "11"),
+        (r#"gaps_total{cause="deleted",pipeline="p",topic="PlatformEvent_v1"}"#, "1"),
     ];
     for (name, value) in expected {
         assert_eq!(sample(&metrics, &format!("datahub_relay_{name}")).as_deref(), Some(value), "{name}");

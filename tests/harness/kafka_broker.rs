@@ -104,6 +104,11 @@ impl KafkaBroker {
         self.wait_until_up();
     }
 
+    /// Where a broker of the test's own keeps its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.own.as_ref().expect("only a broker of the test's own has its data here").directory.join("data")
+    }
+
     fn wait_until_up(&self) {
         let consumer: BaseConsumer =
             self.client().set("log_level", "0").create().expect("a client that asks for metadata");

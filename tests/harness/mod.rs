@@ -6,6 +6,7 @@ mod broker;
 mod embedded_broker;
 mod feeder;
 mod http;
+mod kafka_admin;
 mod kafka_broker;
 mod observer;
 mod recipe;

@@ -11,6 +11,7 @@ mod commit_modes;
 mod dead_letters;
 mod failure_mode;
 mod framework;
+mod gaps;
 mod group_members;
 mod kafka_itself;
 mod monitoring;

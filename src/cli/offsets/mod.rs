@@ -1,5 +1,6 @@
 //! `datahub-relay offsets`: where the groups of recipes stand in their topics, and moving them.
 
+mod acknowledge;
 mod reset;
 mod show;
 
@@ -17,7 +18,7 @@ use crate::recipe::{self, Loaded, Recipe};
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Show where the groups of recipes stand in their topics, or move them.
+/// Show where the groups of recipes stand in their topics, move them, or let them pass a gap.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct OffsetsArgs {
@@ -31,6 +32,8 @@ enum OffsetsCommand {
     Show(show::ShowArgs),
     /// Move the committed offsets of a group that has no members.
     Reset(reset::ResetArgs),
+    /// Let a pipeline go on that waits at a gap (`on_gap: wait`).
+    Acknowledge(acknowledge::AcknowledgeArgs),
 }
 
 /// The recipes that are meant.
@@ -53,6 +56,7 @@ pub(super) fn offsets(
     match &args.command {
         OffsetsCommand::Show(args) => show::show(args, environment, output),
         OffsetsCommand::Reset(args) => reset::reset(args, environment, output),
+        OffsetsCommand::Acknowledge(args) => acknowledge::acknowledge(args, environment, output),
     }
 }
 

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::*;
 use crate::delivery::{
-    Budget, CommitMode, Delivery, DeliverySettings, FailureMode, Lanes, Ordering, Processed, Processor,
-    RetrySettings,
+    Budget, CommitMode, Delivery, DeliverySettings, FailureMode, Lanes, OnGap, Ordering, Processed,
+    Processor, RetrySettings,
 };
 use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 
@@ -112,7 +112,8 @@ impl Reports for Counts {
         self.pauses.fetch_add(new, AtomicOrdering::Relaxed);
     }
     fn position(&self, _source: &TopicPartition, _committed: Option<i64>, _end: i64) {}
-    fn gap(&self, _source: &TopicPartition, _from: i64, _to: i64) {}
+    fn gap(&self, _gap: &Gap, _records: u64) {}
+    fn waits_at(&self, _gaps: &[&Gap]) {}
     fn commit_confirmed(&self, _took: Duration) {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
@@ -173,6 +174,7 @@ pub(super) fn delivery() -> DeliverySettings {
         commit: CommitMode::Group,
         max_uncommitted: 1000,
         max_in_flight_bytes: 1 << 20,
+        on_gap: OnGap::Continue,
         drain_timeout: Duration::from_secs(20),
     }
 }
