@@ -27,9 +27,9 @@ lint:
 kafka pattern="":
     cargo test --locked --test kafka -- --ignored {{ pattern }}
 
-# The faults: kills, stops, members that come and go, brokers and registries that go away.
-faults:
-    cargo test --locked --test kafka -- --ignored sigkill stop_and_resume group_members broker_restart registry_outage dead_letters
+# The faults at full scale, or the rows whose names contain `rows`, such as row_03: see docs/faults.md.
+faults *rows="row_":
+    DATAHUB_RELAY_FAULTS=full cargo test --release --locked --test faults -- --include-ignored --test-threads=1 {{ rows }}
 
 # Fuzz one target, a name in fuzz/targets, for so many seconds; needs cargo-fuzz. See CONTRIBUTING.md.
 fuzz target seconds="600":

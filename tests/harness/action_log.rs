@@ -115,8 +115,19 @@ impl<T: DeserializeOwned> LineLog<T> {
     /// # Panics
     /// If a whole line is not what this log holds: a torn line must not stand before another one.
     pub(crate) fn read(&mut self) -> &[T] {
+        let new = self.take_new();
+        self.lines.extend(new);
+        &self.lines
+    }
+
+    /// The whole lines that came since the last call, which are not kept here.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub(crate) fn take_new(&mut self) -> Vec<T> {
+        let mut lines = Vec::new();
         let Ok(mut file) = File::open(&self.path) else {
-            return &self.lines;
+            return lines;
         };
         let length = file.metadata().expect("an open file has a length").len();
         if length < self.read_to + self.torn.len() as u64 {
@@ -130,12 +141,12 @@ impl<T: DeserializeOwned> LineLog<T> {
         file.read_to_end(&mut bytes).expect("the log can be read");
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            self.lines.push(serde_json::from_slice(line).unwrap_or_else(|error| {
+            lines.push(serde_json::from_slice(line).unwrap_or_else(|error| {
                 panic!("{}: {error}: {}", self.path.display(), String::from_utf8_lossy(line))
             }));
         }
         self.read_to += whole as u64;
         self.torn = bytes.split_off(whole);
-        &self.lines
+        lines
     }
 }

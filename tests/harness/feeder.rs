@@ -12,15 +12,36 @@ use serde_json::json;
 
 use super::action_log::Place;
 use super::broker::Broker;
+use super::ledger::{Fate, Fates, Partition};
 use super::writer::{Encoder, Writer};
 
-const DELIVERY: Duration = Duration::from_secs(60);
+/// A broker may be gone for minutes meanwhile.
+const DELIVERY: Duration = Duration::from_secs(300);
 /// [`Feeder::change_logs_during`] feeds 5,000 records a second, for two minutes at most.
 const PORTION: usize = 50;
 const PORTION_EVERY: Duration = Duration::from_millis(10);
 const MOST_PORTIONS: usize = 12_000;
 /// How many entities a partition has events of: few, so that each comes up often.
 const ENTITIES_PER_PARTITION: u32 = 5;
+
+/// The aspect that [`Mix`]'s recipes want, and the one that they drop.
+pub(crate) const WANTED_ASPECT: &str = "status";
+const UNWANTED_ASPECT: &str = "globalTags";
+
+/// Of what kinds the records are that a run of the fault suite is fed, in thousandths; the rest has to
+/// reach the action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mix {
+    /// The recipe's filter drops them.
+    pub(crate) dropped: u32,
+    /// They cannot be decoded: cut, too long, or without a wire header.
+    pub(crate) bad: u32,
+    /// All of them are by the early writer and carry this schema id instead of its own.
+    pub(crate) schema_id: Option<u32>,
+}
+
+/// Says what has to become of a record that can be decoded and is wanted.
+pub(crate) type Judge = Box<dyn Fn(&Place) -> Fate + Send>;
 
 /// Produces records to topics that nobody else writes to, so that the n-th record of a partition
 /// has offset n.
@@ -29,8 +50,10 @@ pub(crate) struct Feeder {
     watermarks: BaseConsumer,
     encoder: Encoder,
     rng: Rng,
-    next_offsets: BTreeMap<(String, i32), i64>,
+    next_offsets: BTreeMap<Partition, i64>,
     first_timestamp_ms: i64,
+    fates: Fates,
+    judge: Judge,
 }
 
 /// Sets a flag when it goes out of scope, also by a panic.
@@ -55,6 +78,57 @@ impl Feeder {
             next_offsets: BTreeMap::new(),
             // An hour ago: old enough for many records a millisecond apart, too young for retention.
             first_timestamp_ms: now_ms() - 3_600_000,
+            fates: Fates::default(),
+            judge: Box::new(|_| Fate::Act),
+        }
+    }
+
+    /// What has to become of each record, as [`mixed`](Self::mixed) writes it down.
+    pub(crate) fn fates(&self) -> Fates {
+        self.fates.clone()
+    }
+
+    /// From now on `judge` says what has to become of records that can be decoded and are wanted.
+    pub(crate) fn judge(&mut self, judge: Judge) {
+        self.judge = judge;
+    }
+
+    /// Feeds one change log of `mix`, delivered with the next [`flush`](Self::flush), and writes down
+    /// what has to become of it.
+    pub(crate) fn mixed(&mut self, topic: &str, partitions: i32, mix: Mix) -> Place {
+        let partition = self.rng.i32(0..partitions);
+        let place = self.next_place(topic, partition);
+        let kind = self.rng.u32(..1_000);
+        let dropped = (mix.bad..mix.bad + mix.dropped).contains(&kind);
+        let aspect = if dropped { UNWANTED_ASPECT } else { WANTED_ASPECT };
+        let writer = match mix.schema_id {
+            Some(_) => Writer::EarlyChangeLog,
+            None => Writer::OF_CHANGE_LOGS[self.rng.usize(..Writer::OF_CHANGE_LOGS.len())],
+        };
+        let (urn, mut value) = self.change_log_of(&place, writer, aspect);
+        if let Some(id) = mix.schema_id {
+            value[1..5].copy_from_slice(&id.to_be_bytes());
+        }
+        let fate = if kind < mix.bad {
+            self.spoil(&mut value);
+            Fate::DeadLetter
+        } else if dropped {
+            Fate::Drop
+        } else {
+            (self.judge)(&place)
+        };
+        self.fates.add(topic, partition, fate);
+        self.send(&place, &urn, Some(&value));
+        place
+    }
+
+    /// Makes a whole record one that cannot be decoded.
+    fn spoil(&mut self, value: &mut Vec<u8>) {
+        match self.rng.u8(..10) {
+            0 => value[0] = 1,
+            1 => value.extend_from_slice(b"more"),
+            // A cut at any byte: the wire header's, the body's first, its last.
+            _ => value.truncate(self.rng.usize(..value.len())),
         }
     }
 
@@ -72,18 +146,26 @@ impl Feeder {
     /// [`flush`](Self::flush).
     pub(crate) fn change_log(&mut self, topic: &str, partition: i32, writer: Writer) -> Place {
         let place = self.next_place(topic, partition);
-        let urn = self.entity(partition);
+        let aspect = if self.rng.u8(..10) == 0 { UNWANTED_ASPECT } else { WANTED_ASPECT };
+        let (urn, value) = self.change_log_of(&place, writer, aspect);
+        self.send(&place, &urn, Some(&value));
+        place
+    }
+
+    /// A change log that knows its place: its entity and its bytes.
+    fn change_log_of(&mut self, place: &Place, writer: Writer, aspect_name: &str) -> (String, Vec<u8>) {
+        let urn = self.entity(place.partition);
         let aspect = json!({ "removed": false, "sequence": place.offset }).to_string();
         let change_types = ["UPSERT", "CREATE", "DELETE"];
         let record = json!({
             "entityType": "dataset",
             "entityUrn": urn,
             "changeType": change_types[self.rng.usize(..change_types.len())],
-            "aspectName": if self.rng.u8(..10) == 0 { "globalTags" } else { "status" },
+            "aspectName": aspect_name,
             "aspect": { "value": aspect, "contentType": "application/json" },
         });
-        self.send(&place, &urn, Some(&self.encoder.encode(writer, &record)));
-        place
+        let value = self.encoder.encode(writer, &record);
+        (urn, value)
     }
 
     /// Feeds `count` entity change events, and relationship change events among them.
@@ -108,8 +190,9 @@ impl Feeder {
         self.flush();
     }
 
-    /// Feeds bytes as they are, whatever they are.
+    /// Feeds bytes as they are, whatever they are; they have to become a dead letter.
     pub(crate) fn raw(&mut self, topic: &str, partition: i32, value: &[u8]) -> Place {
+        self.fates.add(topic, partition, Fate::DeadLetter);
         let place = self.keyed(topic, partition, "raw", Some(value));
         self.flush();
         place
@@ -159,13 +242,23 @@ impl Feeder {
     /// If the topics do not hold exactly these.
     pub(crate) fn fed(&self) -> BTreeSet<Place> {
         let mut fed = BTreeSet::new();
+        for ((topic, partition), end) in self.ends() {
+            fed.extend((0..end).map(|offset| Place { topic: topic.clone(), partition, offset }));
+        }
+        fed
+    }
+
+    /// How many records each partition was fed.
+    ///
+    /// # Panics
+    /// If the topics do not hold exactly these.
+    pub(crate) fn ends(&self) -> BTreeMap<Partition, i64> {
         for ((topic, partition), next) in &self.next_offsets {
             let (_, end) =
                 self.watermarks.fetch_watermarks(topic, *partition, DELIVERY).expect("the partition's end");
             assert_eq!(end, *next, "{topic}[{partition}] holds what was fed and nothing else");
-            fed.extend((0..end).map(|offset| Place { topic: topic.clone(), partition: *partition, offset }));
         }
-        fed
+        self.next_offsets.clone()
     }
 
     /// The time that the record at `offset` of any partition carries, in milliseconds since the

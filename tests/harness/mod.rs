@@ -3,11 +3,13 @@
 mod action_log;
 mod command;
 mod broker;
+mod commit_history;
 mod embedded_broker;
 mod feeder;
 mod http;
 mod kafka_admin;
 mod kafka_broker;
+mod ledger;
 mod observer;
 mod recipe;
 mod relay;
@@ -18,9 +20,11 @@ mod writer;
 
 pub(crate) use broker::Broker;
 pub(crate) use command::{Said, command};
-pub(crate) use feeder::Feeder;
+pub(crate) use commit_history::CommitHistory;
+pub(crate) use feeder::{Feeder, Mix, WANTED_ASPECT};
 pub(crate) use kafka_broker::KafkaBroker;
-pub(crate) use observer::{CommittedOffsets, Observer};
+pub(crate) use ledger::{Fate, Fates, Invariant, Partition, Violation};
+pub(crate) use observer::{CommittedOffsets, Deliveries, Observer, OrderedBy, View};
 pub(crate) use recipe::Recipe;
 pub(crate) use relay::{END, Ended, Relay, Surroundings};
 pub(crate) use scene::Scene;

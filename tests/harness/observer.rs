@@ -1,19 +1,26 @@
 //! Watches a group's committed offsets from outside the program.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::action_log::{ActionLog, DeadLetterLog, Place};
 use super::broker::Broker;
+use super::ledger::{Fates, Invariant, Ledger, Partition};
 use super::scene::Scene;
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often Kafka is asked for what is committed.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+/// How often the logs are read in between: so often that a fault strikes soon after the moment that
+/// its schedule names.
+const READ_EVERY: Duration = Duration::from_millis(20);
+/// I5: how long a partition with lag may take to move once a fault is over.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(5);
 
 /// Reads committed offsets of one group. It never joins that group.
@@ -35,7 +42,7 @@ impl CommittedOffsets {
     }
 
     /// The committed offset of each partition that has one; `None` if the broker did not answer.
-    pub(crate) fn read(&self) -> Option<BTreeMap<(String, i32), i64>> {
+    pub(crate) fn read(&self) -> Option<BTreeMap<Partition, i64>> {
         let answer = self.consumer.committed_offsets(self.partitions.clone(), REQUEST).ok()?;
         let mut offsets = BTreeMap::new();
         for element in answer.elements() {
@@ -54,40 +61,167 @@ impl CommittedOffsets {
     }
 }
 
-/// Checks, every 200 ms and once at the end, that no committed offset is ahead of what is finished
-/// (I2) and that none goes back (I3).
-pub(crate) struct Observer {
-    ending: Arc<AtomicBool>,
-    thread: JoinHandle<Observed>,
+/// Where it is known from which events an action got: a log that survives the program's death, or the
+/// other end of a connection.
+pub(crate) trait Deliveries: Send {
+    /// What came since the last call, in the order in which it came.
+    fn take_new(&mut self) -> Vec<Delivered>;
 }
 
-struct Observed {
-    looks: usize,
-    violations: Vec<String>,
+/// An event that an action got.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivered {
+    /// Where it says that it came from.
+    pub(crate) place: Place,
+    /// The entity that it is about.
+    pub(crate) entity: String,
+}
+
+impl Deliveries for ActionLog {
+    fn take_new(&mut self) -> Vec<Delivered> {
+        let lines = Self::take_new(self).into_iter();
+        lines
+            .map(|line| {
+                assert_eq!(line.sequence(), line.place().offset, "an event keeps its place: {line:?}");
+                Delivered { place: line.place().clone(), entity: line.entity().to_owned() }
+            })
+            .collect()
+    }
+}
+
+/// Within what the first deliveries have to be in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OrderedBy {
+    /// Within each partition.
+    Partition,
+    /// Within each entity.
+    Entity,
+    /// Nowhere.
+    Nothing,
+}
+
+/// What an observer looks at.
+pub(crate) struct View {
+    pub(crate) deliveries: Vec<Box<dyn Deliveries>>,
+    pub(crate) dead_letters: Vec<DeadLetterLog>,
+    pub(crate) fates: Option<Fates>,
+    pub(crate) ordered_by: OrderedBy,
+}
+
+/// Checks, every 200 ms and once at the end, what can be seen of the invariants while a run goes on:
+/// that no committed offset is ahead of what is finished (I2), that none goes back (I3), that first
+/// deliveries are in order (I4), that partitions move again after a fault (I5).
+pub(crate) struct Observer {
+    ending: Arc<AtomicBool>,
+    seen: Arc<Mutex<Seen>>,
+    finished: Arc<AtomicUsize>,
+    /// `None` once it has ended.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What an observer has seen so far.
+pub(crate) struct Seen {
+    pub(crate) ledger: Ledger,
+    /// How often Kafka answered what is committed.
+    pub(crate) looks: usize,
+    /// The longest time that all partitions took to move after a fault.
+    pub(crate) slowest_recovery: Option<Duration>,
+    recovering: Option<Recovering>,
+}
+
+/// The time after a fault.
+struct Recovering {
+    since: Instant,
+    /// Where partitions stood that had lag; each has to move.
+    stood_at: BTreeMap<Partition, i64>,
 }
 
 impl Observer {
     /// Watches the group of `scene`'s recipe, of one member or two, on topics that are read from their
     /// beginning and whose every record reaches the action or the dead letters.
     pub(crate) fn watch(scene: &Scene<'_>, topics: &[(&str, i32)]) -> Self {
-        let committed = CommittedOffsets::of(scene.broker, scene.group(), topics);
-        let mut watch = Watch::new(vec![scene.action_log(), scene.second_action_log()], scene.dead_letters());
+        let view = View {
+            deliveries: vec![Box::new(scene.action_log()), Box::new(scene.second_action_log())],
+            dead_letters: vec![scene.dead_letters(), scene.second_dead_letters()],
+            fates: None,
+            ordered_by: OrderedBy::Nothing,
+        };
+        Self::of(scene.committed(topics), view)
+    }
+
+    /// Watches a group's committed offsets together with what else there is to see.
+    pub(crate) fn of(committed: CommittedOffsets, mut view: View) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
-        let told_to_end = Arc::clone(&ending);
+        let seen = Arc::new(Mutex::new(Seen {
+            ledger: Ledger::new(view.deliveries.len(), view.fates.clone()),
+            looks: 0,
+            slowest_recovery: None,
+            recovering: None,
+        }));
+        let finished = Arc::new(AtomicUsize::new(0));
+        let (told_to_end, to_tell) = (Arc::clone(&ending), Arc::clone(&seen));
+        let progress = Arc::clone(&finished);
         let thread = std::thread::spawn(move || {
+            let mut asked: Option<Instant> = None;
             loop {
                 // Read before the look, so that one whole look follows the word to end.
                 let last = told_to_end.load(Ordering::Acquire);
-                if let Some(offsets) = committed.read() {
-                    watch.look(offsets);
+                let ask = last || asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
+                let offsets = if ask { committed.read() } else { None };
+                if ask {
+                    asked = Some(Instant::now());
                 }
+                // Read behind the answer: so it holds at least what was finished when Kafka gave it.
+                let (delivered, letters) = view.read();
+                let mut seen = locked(&to_tell);
+                view.enter(&mut seen.ledger, delivered, &letters);
+                if let Some(offsets) = offsets {
+                    seen.look(&offsets);
+                }
+                progress.store(seen.ledger.finished(), Ordering::Release);
+                drop(seen);
                 if last {
-                    return Observed { looks: watch.looks, violations: watch.violations };
+                    return;
                 }
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(READ_EVERY);
             }
         });
-        Self { ending, thread }
+        Self { ending, seen, finished, thread: Some(thread) }
+    }
+
+    /// How many records are finished: see [`Ledger::finished`].
+    pub(crate) fn finished(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.finished)
+    }
+
+    /// What has been seen so far.
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        assert!(!self.thread.as_ref().is_some_and(JoinHandle::is_finished), "the observer looks to the end");
+        locked(&self.seen)
+    }
+
+    /// A fault begins: what partitions do until it is over is not judged.
+    pub(crate) fn fault_begins(&self) {
+        self.seen().recovering = None;
+    }
+
+    /// The fault is over: from now on every partition with lag has to move. `ends` says how many records
+    /// each partition holds.
+    pub(crate) fn fault_is_over(&self, ends: &BTreeMap<Partition, i64>) {
+        let mut seen = self.seen();
+        let committed = |partition| seen.ledger.last_committed().get(partition).copied().unwrap_or(0);
+        let stands = ends.iter().map(|(partition, end)| (partition.clone(), committed(partition), *end));
+        let lags = stands.filter(|(_, committed, end)| committed < end);
+        let stood_at = lags.map(|(partition, committed, _)| (partition, committed)).collect();
+        seen.recovering = Some(Recovering { since: Instant::now(), stood_at });
+    }
+
+    /// Takes a last look and says what was seen.
+    pub(crate) fn end(mut self) -> Arc<Mutex<Seen>> {
+        self.ending.store(true, Ordering::Release);
+        let thread = self.thread.take().expect("an observer ends once");
+        thread.join().expect("the observer looks to the end");
+        Arc::clone(&self.seen)
     }
 
     /// Takes a last look and ends.
@@ -95,104 +229,64 @@ impl Observer {
     /// # Panics
     /// If a commit was ahead of what was finished, or went back, or nothing was ever seen.
     pub(crate) fn finish(self) {
+        let seen = self.end();
+        let seen = locked(&seen);
+        assert!(seen.ledger.violations().is_empty(), "{:#?}", seen.ledger.violations());
+        assert!(seen.looks > 0, "the observer saw no commit at all");
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // Without a last look: a test that failed has said why.
         self.ending.store(true, Ordering::Release);
-        let observed = self.thread.join().expect("the observer looks to the end");
-        assert!(observed.violations.is_empty(), "{:#?}", observed.violations);
-        assert!(observed.looks > 0, "the observer saw no commit at all");
     }
 }
 
-/// What has been seen so far.
-struct Watch {
-    actions: Vec<ActionLog>,
-    dead_letters: DeadLetterLog,
-    /// How many lines of each log are in `finished` already, the dead letters' last.
-    counted: Vec<usize>,
-    finished: BTreeMap<(String, i32), Contiguous>,
-    last: BTreeMap<(String, i32), i64>,
-    looks: usize,
-    violations: Vec<String>,
-}
-
-/// The finished offsets of one partition, from 0.
-#[derive(Default)]
-struct Contiguous {
-    /// Everything below is finished.
-    below: i64,
-    above: BTreeSet<i64>,
-}
-
-impl Contiguous {
-    fn finish(&mut self, offset: i64) {
-        if offset >= self.below {
-            self.above.insert(offset);
-        }
-        while self.above.remove(&self.below) {
-            self.below += 1;
-        }
-    }
-}
-
-impl Watch {
-    fn new(actions: Vec<ActionLog>, dead_letters: DeadLetterLog) -> Self {
-        Self {
-            counted: vec![0; actions.len() + 1],
-            actions,
-            dead_letters,
-            finished: BTreeMap::new(),
-            last: BTreeMap::new(),
-            looks: 0,
-            violations: Vec::new(),
-        }
+impl View {
+    fn read(&mut self) -> (Vec<Vec<Delivered>>, Vec<Place>) {
+        let delivered = self.deliveries.iter_mut().map(|log| log.take_new()).collect();
+        let letters = self.dead_letters.iter_mut().flat_map(DeadLetterLog::take_new);
+        let letters = letters.map(|letter| letter.record.place).collect();
+        (delivered, letters)
     }
 
-    /// `offsets` were read before this call; what is read now of the logs is therefore at least
-    /// what was finished when they were committed.
-    fn look(&mut self, offsets: BTreeMap<(String, i32), i64>) {
-        self.count_finished();
-        for (partition, offset) in offsets {
-            self.looks += 1;
-            let finished = self.finished.get(&partition).map_or(0, |contiguous| contiguous.below);
-            if offset > finished {
-                self.violations.push(format!("{partition:?}: {offset} committed, finished below {finished}"));
-            }
-            let before = self.last.insert(partition.clone(), offset);
-            if before > Some(offset) {
-                self.violations.push(format!("{partition:?}: {offset} committed after {before:?}"));
+    fn enter(&self, ledger: &mut Ledger, delivered: Vec<Vec<Delivered>>, letters: &[Place]) {
+        for (log, lines) in delivered.into_iter().enumerate() {
+            for Delivered { place, entity } in lines {
+                let unit = match self.ordered_by {
+                    OrderedBy::Partition => Some(format!("{}/{}", place.topic, place.partition)),
+                    OrderedBy::Entity => Some(format!("{}/{entity}", place.topic)),
+                    OrderedBy::Nothing => None,
+                };
+                ledger.acted(log, &place, unit);
             }
         }
+        letters.iter().for_each(|place| ledger.dead_lettered(place));
     }
+}
 
-    fn count_finished(&mut self) {
-        let mut places: Vec<Place> = Vec::new();
-        let (of_letters, of_actions) = self.counted.split_last_mut().expect("one count more than logs");
-        for (log, counted) in self.actions.iter_mut().zip(of_actions) {
-            let lines = log.read();
-            places.extend(lines[*counted..].iter().map(|line| line.place().clone()));
-            *counted = lines.len();
-        }
-        let letters = self.dead_letters.read();
-        places.extend(letters[*of_letters..].iter().map(|letter| letter.record.place.clone()));
-        *of_letters = letters.len();
-        for place in places {
-            self.finished.entry((place.topic, place.partition)).or_default().finish(place.offset);
+impl Seen {
+    fn look(&mut self, offsets: &BTreeMap<Partition, i64>) {
+        self.looks += offsets.len();
+        self.ledger.committed(offsets);
+        let Some(recovering) = &mut self.recovering else { return };
+        let took = recovering.since.elapsed();
+        recovering
+            .stood_at
+            .retain(|partition, stood_at| offsets.get(partition).is_none_or(|now| now <= stood_at));
+        if recovering.stood_at.is_empty() {
+            self.slowest_recovery = self.slowest_recovery.max(Some(took));
+            self.recovering = None;
+        } else if took > RECOVERY {
+            let what =
+                format!("{took:?} after the fault was over these still stand: {:?}", recovering.stood_at);
+            self.ledger.violates(Invariant::Recovers, what);
+            self.recovering = None;
         }
     }
 }
 
-#[test]
-fn a_commit_ahead_of_what_is_finished_is_seen() {
-    let mut watch = Watch::new(Vec::new(), DeadLetterLog::at(""));
-    watch.look(BTreeMap::from([(("topic".to_owned(), 0), 1)]));
-    assert_eq!(watch.violations.len(), 1, "{:?}", watch.violations);
-}
-
-#[test]
-fn a_commit_that_goes_back_is_seen() {
-    let mut watch = Watch::new(Vec::new(), DeadLetterLog::at(""));
-    let partition = ("topic".to_owned(), 0);
-    watch.finished.entry(partition.clone()).or_default().below = 10;
-    watch.look(BTreeMap::from([(partition.clone(), 7)]));
-    watch.look(BTreeMap::from([(partition, 6)]));
-    assert_eq!(watch.violations.len(), 1, "{:?}", watch.violations);
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -66,6 +66,22 @@ impl Recipe {
         self.set("", key, value)
     }
 
+    /// Drops change logs of all other aspects than this one.
+    pub(crate) fn only_aspect(self, aspect: &str) -> Self {
+        let wanted = json!({ "MetadataChangeLogEvent_v1": { "event": [{ "aspectName": aspect }] } });
+        self.top("filters", json!([{ "type": "event_type", "config": { "filter": wanted } }]))
+    }
+
+    /// Posts each event to `url`.
+    pub(crate) fn post_to(self, url: &str) -> Self {
+        self.top("action", json!({ "type": "webhook", "config": { "url": url } }))
+    }
+
+    /// Sets a key of the action's `config`.
+    pub(crate) fn action(self, key: &str, value: impl Into<Value>) -> Self {
+        self.set("/action/config", key, value)
+    }
+
     /// Appends each event to the file at `path`.
     pub(crate) fn write_to(self, path: &Path) -> Self {
         self.top("action", json!({ "type": "file", "config": { "path": path } }))

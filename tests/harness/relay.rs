@@ -50,7 +50,12 @@ pub(crate) enum Surroundings {
 impl Relay {
     /// Runs `recipes` in one process; a new directory inside `directory` takes the recipes as they
     /// were for this run, and the log.
-    pub(crate) fn run(directory: &Path, recipes: &[&Recipe], surroundings: Surroundings) -> Self {
+    pub(crate) fn run(
+        directory: &Path,
+        recipes: &[&Recipe],
+        surroundings: Surroundings,
+        environment: &[(String, String)],
+    ) -> Self {
         let monitoring_port = free_port();
         let directory = new_directory(directory);
         let program = env!("CARGO_BIN_EXE_datahub-relay");
@@ -63,6 +68,7 @@ impl Relay {
                 shell
             }
         };
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("run").arg("--monitoring-port").arg(monitoring_port.to_string());
         for recipe in recipes {
             command.arg("-c").arg(recipe.write(&directory));
@@ -147,10 +153,22 @@ impl Relay {
     }
 
     /// Sends SIGTERM and expects a clean end.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_and_tell();
+    }
+
+    /// The same, and returns what the process wrote to standard error.
+    pub(crate) fn stop_and_tell(mut self) -> String {
         self.signal(Signal::TERM);
         let ended = self.wait_for_end(END);
         assert_eq!(ended, Ended::Code(0), "a clean stop; the log:\n{}", self.log());
+        self.log()
+    }
+
+    /// How many partitions the process has; `None` if it does not say.
+    pub(crate) fn assigned(&self) -> Option<usize> {
+        let assigned = self.metric("datahub_relay_assigned_partitions", &[])?;
+        Some(assigned as usize)
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -163,6 +181,14 @@ impl Relay {
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.process.try_wait().expect("the process is our child")?;
         Some(ended(status))
+    }
+
+    /// How much memory the process has, in bytes; `None` once it has ended.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib * 1024)
     }
 
     /// The pipe with the process's standard output.

@@ -1,5 +1,6 @@
 //! Everything that one test has to itself: topics, a registry, a directory, a seed.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) seed: u64,
     name: String,
     directory: PathBuf,
+    environment: Vec<(String, String)>,
+    kept: Cell<bool>,
 }
 
 impl<'a> Scene<'a> {
@@ -35,14 +38,31 @@ impl<'a> Scene<'a> {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("the build directory can be written");
-        // DataHub serves its registry below this path.
-        let options =
-            RegistryOptions { path_prefix: "/schema-registry/api".to_owned(), ..RegistryOptions::default() };
-        let registry = EmbeddedRegistry::start(options).expect("a free port");
-        for writer in Writer::ALL {
-            registry.put(writer.id(), writer.schema());
-        }
-        Self { broker, registry, seed, name, directory }
+        let registry = registry(0);
+        Self { broker, registry, seed, name, directory, environment: Vec::new(), kept: Cell::new(false) }
+    }
+
+    /// Keeps the scene's files for whoever looks into what failed.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
+    }
+
+    /// Every process of this scene finds this environment variable.
+    pub(crate) fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes the registry's process away: nobody listens on its port until
+    /// [`registry_comes_back`](Self::registry_comes_back).
+    pub(crate) fn registry_goes_down(&mut self) -> u16 {
+        let port = self.registry.port();
+        self.registry = registry(0);
+        port
+    }
+
+    /// A registry listens on this port again, with the schemas of all writers.
+    pub(crate) fn registry_comes_back(&mut self, port: u16) {
+        self.registry = registry(port);
     }
 
     /// Creates a topic of this test's own and returns its name.
@@ -81,7 +101,7 @@ impl<'a> Scene<'a> {
 
     /// Runs recipes in one process.
     pub(crate) fn run(&self, recipes: &[&Recipe]) -> Relay {
-        Relay::run(&self.directory, recipes, Surroundings::Plain)
+        Relay::run(&self.directory, recipes, Surroundings::Plain, &self.environment)
     }
 
     /// Runs recipes in one process and waits until it is ready.
@@ -93,7 +113,7 @@ impl<'a> Scene<'a> {
 
     /// Runs a recipe in surroundings that a test makes use of.
     pub(crate) fn run_in(&self, surroundings: Surroundings, recipe: &Recipe) -> Relay {
-        Relay::run(&self.directory, &[recipe], surroundings)
+        Relay::run(&self.directory, &[recipe], surroundings, &self.environment)
     }
 
     /// The offsets that the group of [`recipe`](Self::recipe) has committed.
@@ -113,7 +133,18 @@ impl<'a> Scene<'a> {
 
     /// The dead letters of [`recipe`](Self::recipe).
     pub(crate) fn dead_letters(&self) -> DeadLetterLog {
-        DeadLetterLog::at(self.dead_letter_directory(&self.name).join(&self.name).join("failed_events.log"))
+        DeadLetterLog::at(self.dead_letter_directory().join("failed_events.log"))
+    }
+
+    /// The dead letters of [`recipe_of_second_member`](Self::recipe_of_second_member).
+    pub(crate) fn second_dead_letters(&self) -> DeadLetterLog {
+        let directory = self.failed_events_directory(&format!("{}-second", self.name));
+        DeadLetterLog::at(directory.join(&self.name).join("failed_events.log"))
+    }
+
+    /// Where the dead letters of [`recipe`](Self::recipe) are.
+    pub(crate) fn dead_letter_directory(&self) -> PathBuf {
+        self.failed_events_directory(&self.name).join(&self.name)
     }
 
     /// The directory that goes with this test.
@@ -127,10 +158,10 @@ impl<'a> Scene<'a> {
         properties
             .fold(recipe, |recipe, (property, value)| recipe.consumer(property, value))
             .write_to(&self.action_log_path(name))
-            .option("failed_events_dir", self.dead_letter_directory(name).to_string_lossy().into_owned())
+            .option("failed_events_dir", self.failed_events_directory(name).to_string_lossy().into_owned())
     }
 
-    fn dead_letter_directory(&self, recipe: &str) -> PathBuf {
+    fn failed_events_directory(&self, recipe: &str) -> PathBuf {
         self.directory.join("dead-letters").join(recipe)
     }
 
@@ -139,9 +170,24 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// A registry with the schemas of all writers.
+fn registry(port: u16) -> EmbeddedRegistry {
+    // DataHub serves its registry below this path.
+    let options = RegistryOptions {
+        path_prefix: "/schema-registry/api".to_owned(),
+        port,
+        ..RegistryOptions::default()
+    };
+    let registry = EmbeddedRegistry::start(options).expect("a port to listen on");
+    for writer in Writer::ALL {
+        registry.put(writer.id(), writer.schema());
+    }
+    registry
+}
+
 impl Drop for Scene<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.kept.get() {
             println!("kept for a look: {}", self.directory.display());
             if let Some(log) = self.broker.keep_log() {
                 println!("and the broker's log: {}", log.display());

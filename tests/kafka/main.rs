@@ -1,12 +1,13 @@
 //! The program against real Apache Kafka: a real process, real signals, one module per behaviour.
+//! That nothing is lost whatever happens is proved in `tests/faults`.
 //!
 //! Needs Java and the jars that `./test.sh` fetches, so plain `cargo test` leaves these tests out.
 
 #[path = "../harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the harness serves the fault suite too")]
 mod harness;
 
 mod all_topics;
-mod broker_restart;
 mod commit_modes;
 mod dead_letters;
 mod failure_mode;
@@ -18,7 +19,6 @@ mod monitoring;
 mod offsets;
 mod ordering;
 mod registry_outage;
-mod sigkill;
 mod start_position;
 mod stop_and_resume;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use datahub_relay::embedded::Behaviour;
 
-use crate::harness::{Observer, Tally, Writer, wait_until};
+use crate::harness::{Tally, wait_until};
 use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
@@ -30,44 +30,4 @@ fn a_registry_that_is_down_at_first_is_waited_for() {
     relay.stop();
     tally.assert_nothing_lost(&fed);
     assert!(letters.read().is_empty(), "an outage makes no dead letters");
-}
-
-#[test]
-#[ignore = "needs Java and Maven: run ./test.sh"]
-fn an_outage_in_the_middle_holds_what_needs_the_registry_and_dead_letters_nothing() {
-    let scene = scene("registry-outage");
-    let topic = scene.topic("versioned", 1);
-    let mut feeder = scene.feeder();
-    let observer = Observer::watch(&scene, &[(&topic, 1)]);
-    let relay = scene.run(&[&scene.recipe().change_logs(&topic)]);
-    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
-    for _ in 0..50 {
-        feeder.change_log(&topic, 0, Writer::EarlyChangeLog);
-    }
-    feeder.flush();
-    wait_until("the known schema's records to be done", ALL_FINISHED, || actions.read().len() == 50);
-
-    scene.registry.behave(Behaviour::Fail(503));
-    let requests = scene.registry.requests();
-    for writer in [Writer::LaterChangeLog, Writer::EarlyChangeLog] {
-        for _ in 0..50 {
-            feeder.change_log(&topic, 0, writer);
-        }
-    }
-    feeder.flush();
-    wait_until("the new schema to be asked for again", ALL_FINISHED, || {
-        scene.registry.requests() >= requests + 2
-    });
-    wait_until("readiness to say no", ALL_FINISHED, || relay.ready() == Some(false));
-    assert_eq!(actions.read().len(), 50, "the partition waits");
-
-    scene.registry.behave(Behaviour::Answer);
-    let fed = feeder.fed();
-    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, ALL_FINISHED);
-    wait_until("readiness to say yes again", ALL_FINISHED, || relay.ready() == Some(true));
-    relay.stop();
-    tally.assert_nothing_lost(&fed);
-    tally.assert_nothing_repeated();
-    assert!(letters.read().is_empty(), "an outage makes no dead letters");
-    observer.finish();
 }

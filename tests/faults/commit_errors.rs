@@ -1,0 +1,103 @@
+//! Row 8: commits that the broker refuses, with every error code that can be injected.
+//!
+//! The codes that librdkafka makes up itself (waiting for the coordinator, assignment lost, fatal, no
+//! offset) cannot be: the table of `kafka/commit_error.rs` and its test have those too.
+
+use std::time::Duration;
+
+use datahub_relay::embedded::EmbeddedBroker;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use serde_json::Value;
+
+use crate::harness::{Ended, Recipe};
+use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+use crate::scale::Scale;
+
+const MAX_UNCOMMITTED: usize = 100;
+
+/// What has to come of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The program sees it and tries again, at once or after the rebalance; nothing comes again.
+    TriedAgain,
+    /// librdkafka looks for the coordinator again, most of the time by itself; nothing comes again.
+    LookedForAgain,
+    /// The group takes this member for a stranger: it joins again, and what it had not committed comes
+    /// again.
+    JoinedAgain,
+    /// The pipeline ends with exit code 1; the next process goes on.
+    Ended,
+}
+
+/// Which group protocol the member speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Classic,
+    Broker,
+}
+
+/// Refuses commits with `error` at moments of the schedule.
+pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -> Verdict {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let stage = Stage { broker: &broker, real: false, scale: Scale::asked_for(), mutant: None };
+    let mut run = Run::begin(&stage, 8, &format!("commit-error-{}", error as i32));
+    let recipe = with_protocol(run.recipe(), protocol).option("max_uncommitted", MAX_UNCOMMITTED);
+    // How many commits in a row meet the error. librdkafka itself tries twice more where it may.
+    let in_a_row = if matches!(outcome, Outcome::TriedAgain | Outcome::LookedForAgain) { 3 } else { 1 };
+    let mut relay = run.scene.run_until_ready(&[&recipe]);
+    let portion = run.size.records / (run.size.faults + 1);
+    run.feed_now(portion, USUAL);
+    for _ in 0..run.size.faults {
+        let at = run.rng.usize(..portion);
+        run.until_finished(run.fed() - portion + at)?;
+        run.strike(&format!("{in_a_row} commits refused with {error:?}"));
+        broker.cluster().request_errors(RDKafkaApiKey::OffsetCommit, &vec![error; in_a_row]);
+        // Behind the errors, so that there is something to commit for all of them.
+        run.feed_now(portion, USUAL);
+        if outcome == Outcome::Ended {
+            let mut ended = None;
+            run.wait("the pipeline to end", || {
+                ended = relay.ended();
+                ended.is_some()
+            })?;
+            if ended != Some(Ended::Code(1)) {
+                return Err(Failure::Unexpected(format!("it ended with {ended:?}:\n{}", relay.log())));
+            }
+            relay = run.scene.run_until_ready(&[&recipe]);
+        }
+        run.over();
+    }
+    run.until_all_committed(&mut [&mut relay])?;
+    let failed = failed_commits(&relay);
+    relay.stop();
+    run.note(format!("{failed} failed commits came to the program; expected of the error: {outcome:?}"));
+    let as_expected = match outcome {
+        Outcome::TriedAgain => failed > 0.0,
+        Outcome::LookedForAgain | Outcome::JoinedAgain | Outcome::Ended => true,
+    };
+    if !as_expected {
+        return Err(Failure::Unexpected(format!("{error:?} came to the program {failed} times")));
+    }
+    if matches!(outcome, Outcome::JoinedAgain | Outcome::Ended) {
+        let (times, partitions) = (run.struck() * in_a_row, run.size.partitions as usize);
+        run.allow_repeated(
+            times * partitions * MAX_UNCOMMITTED,
+            format!("{times} errors, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
+        );
+    }
+    run.conclude()
+}
+
+fn failed_commits(relay: &crate::harness::Relay) -> f64 {
+    relay.metric("datahub_relay_commits_total", &["result=\"failed\""]).unwrap_or(0.0)
+}
+
+fn with_protocol(recipe: Recipe, protocol: Protocol) -> Recipe {
+    match protocol {
+        Protocol::Broker => recipe.consumer("group.protocol", "consumer"),
+        Protocol::Classic => {
+            let session = Duration::from_secs(6).as_millis() as u64;
+            recipe.consumer("group.protocol", Value::Null).consumer("session.timeout.ms", session)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Row 12: the store of dead letters fails, and comes back.
+
+use std::fs;
+use std::time::Instant;
+
+use crate::harness::{Mix, Surroundings};
+use crate::run::{Run, Stage, USUAL, Verdict};
+
+/// So large that the dead letters outgrow every other file of the process: a limit on the size of files
+/// then meets them alone.
+const LARGE_RECORDS: usize = 8;
+const LARGE_BYTES: usize = 900_000;
+
+/// One record in a hundred is bad. Meanwhile the disk is full, or the volume is gone: the partitions of
+/// bad records wait, and nothing is committed past one of them.
+pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
+    let mut run = Run::begin(stage, 12, "dead-letters");
+    let mix = Mix { bad: 10, ..USUAL };
+    let topic = run.topic.clone();
+    let mut relay = run.scene.run_in(Surroundings::LimitedFiles, &run.recipe());
+    for nth in 0..LARGE_RECORDS {
+        let partition = nth as i32 % run.size.partitions;
+        run.feeder().raw(&topic, partition, &vec![1; LARGE_BYTES]);
+    }
+    run.wait("the large records to be stored", || run.dead() == LARGE_RECORDS)?;
+
+    let directory = run.scene.dead_letter_directory();
+    let aside = directory.with_extension("aside");
+    let portion = run.size.records / (run.size.faults + 1);
+    for nth in 0..run.size.faults {
+        let full = nth % 2 == 0;
+        run.strike(if full { "disk full" } else { "volume gone" });
+        if full {
+            let length = fs::metadata(directory.join("failed_events.log")).map_or(0, |found| found.len());
+            relay.limit_file_size(Some(length + 100));
+        } else {
+            fs::rename(&directory, &aside).expect("the directory is the test's");
+        }
+        let before = run.finished();
+        run.feed_now(portion, mix);
+        run.wait("readiness to say no", || relay.ready() == Some(false))?;
+        let (outage, since) = (run.size.outage, Instant::now());
+        run.wait("the outage to be over", || since.elapsed() >= outage)?;
+        if full {
+            relay.limit_file_size(None);
+        } else {
+            fs::rename(&aside, &directory).expect("the directory is the test's");
+        }
+        run.over();
+        run.until_finished(before + portion)?;
+        run.wait("readiness to say yes again", || relay.ready() == Some(true))?;
+    }
+    run.feed_now(portion, mix);
+    run.until_all_committed(&mut [&mut relay])?;
+    relay.stop();
+    run.conclude()
+}

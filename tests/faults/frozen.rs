@@ -1,0 +1,64 @@
+//! Row 6: a member that is frozen for longer than its session lasts.
+//!
+//! When it wakes up it takes its partitions for its own, and what it acknowledges then must not be
+//! committed over what their new owner has. A commit that it makes all the same goes back, since the
+//! new owner has gone on (I3, in Kafka's own log of commits, where none can hide), and where it does
+//! not, it is ahead of nothing.
+
+use rustix::process::Signal;
+
+use crate::harness::{Deliveries, OrderedBy};
+use crate::run::{Run, Stage, USUAL, Verdict, Watching};
+
+const MAX_UNCOMMITTED: usize = 300;
+
+/// Freezes the second of two members, waits until the first has gone on with its partitions, and wakes
+/// it up.
+pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
+    // Two logs: a frozen process may hold the lock of one that both write to.
+    let mut run = Run::begin_watching(stage, 6, "frozen", |scene| {
+        let deliveries: Vec<Box<dyn Deliveries>> =
+            vec![Box::new(scene.action_log()), Box::new(scene.second_action_log())];
+        Watching { deliveries, ordered_by: OrderedBy::Partition }
+    });
+    let partitions = run.size.partitions as usize;
+    // Commits come once a second: what the frozen member has not committed, the other one does again.
+    let with_options =
+        |recipe| run.of(recipe).option("commit", "1s").option("max_uncommitted", MAX_UNCOMMITTED);
+    let (first, second) =
+        (with_options(run.scene.recipe()), with_options(run.scene.recipe_of_second_member()));
+    let schedule = run.schedule(run.size.records);
+    run.feed(run.size.records, USUAL);
+    let mut first = run.scene.run_until_ready(&[&first]);
+    let mut second = run.scene.run_until_ready(&[&second]);
+    for at in schedule {
+        run.wait("both members to have a share", || {
+            [&first, &second].iter().all(|member| member.assigned() == Some(partitions / 2))
+        })?;
+        run.until_finished(at)?;
+        run.strike("member frozen beyond its session");
+        second.signal(Signal::STOP);
+        let frozen_at = run.committed();
+        run.wait("the first member to have taken over", || first.assigned() == Some(partitions))?;
+        // It has its own progress on each partition, which a stale commit would take back.
+        let ends = run.fates().ends();
+        run.wait("the first member to have gone on", || {
+            let now = run.committed();
+            ends.iter().all(|(partition, end)| {
+                let committed = now.get(partition);
+                committed > frozen_at.get(partition) || committed == Some(end)
+            })
+        })?;
+        second.signal(Signal::CONT);
+        run.over();
+    }
+    run.until_all_committed(&mut [&mut first, &mut second])?;
+    first.stop();
+    second.stop();
+    let freezes = run.struck();
+    run.allow_repeated(
+        freezes * partitions * MAX_UNCOMMITTED,
+        format!("{freezes} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
+    );
+    run.conclude()
+}

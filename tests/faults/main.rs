@@ -1,0 +1,142 @@
+//! The fault suite: a real process, real signals, real Kafka, and six invariants that hold whatever
+//! happens. `docs/faults.md` says what each row does, how to run it and how to read what it prints.
+//!
+//! One module a row or family of rows; `scale` says how large each is, `run` feeds, watches and judges.
+//! Behaviours are in `tests/kafka`; here it is proved that nothing is lost.
+
+#[path = "../harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the harness serves other suites too")]
+mod harness;
+
+mod run;
+mod scale;
+
+mod broker;
+mod commit_errors;
+mod dead_letters;
+mod frozen;
+mod members;
+mod no_fault;
+mod registry;
+mod sigkill;
+mod sigterm;
+
+use commit_errors::{Outcome, Protocol};
+use harness::KafkaBroker;
+use rdkafka::types::RDKafkaRespErr as Code;
+use run::{Stage, Verdict};
+use scale::Scale;
+
+/// The program as it is, on the broker that all rows share.
+fn stage() -> Stage<'static> {
+    Stage { broker: KafkaBroker::shared(), real: true, scale: Scale::asked_for(), mutant: None }
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_01_without_a_fault_nothing_is_lost_and_nothing_comes_again() -> Verdict {
+    no_fault::row(&stage())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_02_after_sigterm_the_next_run_goes_on_without_loss_or_repetition() -> Verdict {
+    sigterm::row(&stage())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_03_sigkill_loses_nothing_and_repeats_at_most_what_was_uncommitted() -> Verdict {
+    sigkill::row(&stage(), sigkill::Commits::InGroups)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_03_with_a_commit_per_event_sigkill_repeats_at_most_one_event_a_partition() -> Verdict {
+    sigkill::row(&stage(), sigkill::Commits::PerEvent)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_04_members_come_and_go_with_the_cooperative_assignor() -> Verdict {
+    members::row(&stage(), members::Protocol::Cooperative)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_04_members_come_and_go_with_an_eager_assignor() -> Verdict {
+    members::row(&stage(), members::Protocol::Eager)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_04_members_come_and_go_with_the_brokers_own_protocol() -> Verdict {
+    members::row(&stage(), members::Protocol::Broker)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_05_a_broker_that_is_killed_and_comes_back_is_waited_for() -> Verdict {
+    let broker = KafkaBroker::start();
+    broker::row(&Stage { broker: &broker, real: true, scale: Scale::asked_for(), mutant: None }, &broker)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_06_a_member_that_was_frozen_beyond_its_session_commits_nothing_that_is_not_its_own() -> Verdict {
+    frozen::row(&stage())
+}
+
+/// On the embedded broker, as all of row 8: so it needs no more than Rust.
+#[test]
+fn row_08_a_commit_that_timed_out_or_came_too_early_is_tried_again() -> Verdict {
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, Protocol::Broker, Outcome::TriedAgain)?;
+    commit_errors::row(
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        Protocol::Broker,
+        Outcome::TriedAgain,
+    )
+}
+
+#[test]
+fn row_08_a_coordinator_that_moved_or_hung_up_is_looked_for_again() -> Verdict {
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR, Protocol::Broker, Outcome::LookedForAgain)?;
+    commit_errors::row(
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        Protocol::Broker,
+        Outcome::LookedForAgain,
+    )?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR__TRANSPORT, Protocol::Broker, Outcome::LookedForAgain)
+}
+
+#[test]
+fn row_08_a_commit_refused_for_a_rebalance_is_made_later_since_the_partition_stayed() -> Verdict {
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, Protocol::Broker, Outcome::TriedAgain)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH, Protocol::Broker, Outcome::TriedAgain)
+}
+
+#[test]
+fn row_08_a_member_that_the_group_does_not_know_any_more_joins_again() -> Verdict {
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, Protocol::Classic, Outcome::JoinedAgain)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Classic, Outcome::JoinedAgain)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Broker, Outcome::JoinedAgain)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH, Protocol::Broker, Outcome::JoinedAgain)
+}
+
+#[test]
+fn row_08_a_commit_that_nobody_may_make_ends_the_pipeline_and_is_not_lost() -> Verdict {
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, Protocol::Broker, Outcome::Ended)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, Protocol::Broker, Outcome::Ended)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_11_an_outage_of_the_registry_is_waited_out_and_dead_letters_nothing() -> Verdict {
+    registry::row(&stage())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_12_no_commit_passes_a_record_whose_dead_letter_is_not_stored() -> Verdict {
+    dead_letters::row(&stage())
+}

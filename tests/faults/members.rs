@@ -1,0 +1,81 @@
+//! Row 4: members of a group that join and leave, with every protocol.
+
+use crate::harness::{Recipe, Relay};
+use crate::run::{Run, Stage, USUAL, Verdict};
+
+/// As many members as may be there at a time.
+const MEMBERS: usize = 3;
+const MAX_UNCOMMITTED: usize = 500;
+
+/// How the group shares its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Partitions that stay where they are go on meanwhile.
+    Cooperative,
+    /// Every change takes all partitions from all members.
+    Eager,
+    /// The broker assigns (KIP-848).
+    Broker,
+}
+
+/// What a member says that did not finish what it had begun.
+const NOT_DRAINED: [&str; 3] =
+    ["did not finish within the drain time", "was not confirmed in time", "assignment lost"];
+
+/// Starts and stops members in full swing. They write to one log, as replicas on one volume: so the
+/// order of all deliveries is known.
+pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
+    let (name, set): (_, fn(Recipe) -> Recipe) = match protocol {
+        Protocol::Cooperative => ("members-cooperative", |recipe| {
+            recipe.consumer("partition.assignment.strategy", "cooperative-sticky")
+        }),
+        Protocol::Eager => {
+            ("members-eager", |recipe| recipe.consumer("partition.assignment.strategy", "range"))
+        }
+        Protocol::Broker => ("members-kip-848", |recipe| {
+            let nothing = serde_json::Value::Null;
+            recipe
+                .consumer("group.protocol", "consumer")
+                .consumer("session.timeout.ms", nothing.clone())
+                .consumer("heartbeat.interval.ms", nothing)
+        }),
+    };
+    let mut run = Run::begin(stage, 4, name);
+    // Commits come once a second: so at any time there is much that only the commit at the hand-over
+    // can keep from being acted on again.
+    let recipe = set(run.recipe()).option("commit", "1s").option("max_uncommitted", MAX_UNCOMMITTED);
+    let schedule = run.schedule(run.size.records);
+    run.feed(run.size.records, USUAL);
+    let mut members = vec![run.scene.run(&[&recipe])];
+    let mut left: Vec<String> = Vec::new();
+    for at in schedule {
+        run.until_finished(at.max(1))?;
+        let joins = members.len() == 1 || (members.len() < MEMBERS && run.rng.bool());
+        if joins {
+            run.strike("member joins");
+            members.push(run.scene.run_until_ready(&[&recipe]));
+        } else {
+            run.strike("member leaves");
+            let leaving: Relay = members.swap_remove(run.rng.usize(..members.len()));
+            left.push(leaving.stop_and_tell());
+        }
+        run.over();
+    }
+    run.until_all_committed(&mut members.iter_mut().collect::<Vec<_>>())?;
+    left.extend(members.into_iter().map(Relay::stop_and_tell));
+    let undrained: usize = left
+        .iter()
+        .map(|log| NOT_DRAINED.iter().map(|words| log.matches(words).count()).sum::<usize>())
+        .sum();
+    if undrained > 0 {
+        let partitions = run.size.partitions as usize;
+        run.allow_repeated(
+            undrained * partitions * MAX_UNCOMMITTED,
+            format!(
+                "{undrained} drains that were not finished, of {partitions} partitions with at most \
+                 {MAX_UNCOMMITTED} uncommitted events each"
+            ),
+        );
+    }
+    run.conclude()
+}

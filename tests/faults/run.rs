@@ -1,0 +1,423 @@
+//! One run: what is fed, which faults strike and when, and whether the invariants hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::harness::{
+    Broker, CommitHistory, Deliveries, Feeder, Invariant, Mix, Observer, OrderedBy, Partition, Recipe, Relay,
+    Scene, View, Violation, WANTED_ASPECT,
+};
+use crate::scale::{Scale, Size};
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How far the feeder runs ahead of what is finished: so far that there is always something to do, and
+/// that a fault strikes at the same record whenever the run is repeated, more or less.
+const FED_AHEAD: usize = 5_000;
+/// Records between two moments at which the feeder waits for Kafka.
+const PORTION: usize = 500;
+
+/// What most rows are fed: one record in ten is dropped by the filter, a few cannot be decoded.
+pub(crate) const USUAL: Mix = Mix { dropped: 100, bad: 2, schema_id: None };
+
+/// Where a row is played, and with which program.
+pub(crate) struct Stage<'a> {
+    pub(crate) broker: &'a dyn Broker,
+    /// Whether `broker` is a real Kafka, whose log of commits can be read.
+    pub(crate) real: bool,
+    pub(crate) scale: Scale,
+    /// The defect that the program is given on purpose.
+    pub(crate) mutant: Option<&'static str>,
+}
+
+/// Why a run did not pass.
+pub(crate) enum Failure {
+    /// Invariants did not hold.
+    Broken(Vec<Violation>),
+    /// Something did not happen in time, or happened that should not.
+    Unexpected(String),
+}
+
+/// How a run ended.
+pub(crate) type Verdict = Result<(), Failure>;
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(violations) => {
+                violations.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
+            }
+            Self::Unexpected(what) => f.write_str(what),
+        }
+    }
+}
+
+/// How often an event may come again, and why so often.
+struct Bound {
+    repeated: usize,
+    why: String,
+}
+
+/// One run.
+pub(crate) struct Run<'a> {
+    pub(crate) scene: Scene<'a>,
+    pub(crate) size: Size,
+    pub(crate) topic: String,
+    /// The faults' own randomness.
+    pub(crate) rng: Rng,
+    observer: Observer,
+    feeding: Feeding,
+    fates: crate::harness::Fates,
+    history: Option<CommitHistory>,
+    title: String,
+    faults: BTreeMap<String, usize>,
+    bound: Option<Bound>,
+    notes: Vec<String>,
+    begun: Instant,
+    mutant: bool,
+    patience: Duration,
+}
+
+/// Who has the feeder.
+enum Feeding {
+    Here(Feeder),
+    There {
+        thread: JoinHandle<Feeder>,
+        stop: StopOnDrop,
+    },
+    /// Only while it changes hands.
+    Nowhere,
+}
+
+/// Tells the feeding thread to stop, also where a run ends early.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What a run looks at; most rows read one action log, in which order is by partition.
+pub(crate) struct Watching {
+    pub(crate) deliveries: Vec<Box<dyn Deliveries>>,
+    pub(crate) ordered_by: OrderedBy,
+}
+
+impl<'a> Run<'a> {
+    /// Begins the run of a row: `name` names its topic and group.
+    pub(crate) fn begin(stage: &Stage<'a>, row: u32, name: &str) -> Self {
+        Self::begin_watching(stage, row, name, |scene| {
+            let deliveries: Vec<Box<dyn Deliveries>> = vec![Box::new(scene.action_log())];
+            Watching { deliveries, ordered_by: OrderedBy::Partition }
+        })
+    }
+
+    /// The same, with `watch` saying where it is known from what the action got.
+    pub(crate) fn begin_watching(
+        stage: &Stage<'a>,
+        row: u32,
+        name: &str,
+        watch: impl FnOnce(&Scene<'_>) -> Watching,
+    ) -> Self {
+        let size = stage.scale.of(row);
+        let mutant = stage.mutant.map(|mutant| format!("-{mutant}")).unwrap_or_default();
+        let mut scene = Scene::on(stage.broker, &format!("row-{row:02}-{name}{mutant}"));
+        if let Some(mutant) = stage.mutant {
+            scene.set_environment("DATAHUB_RELAY_MUTANT", mutant);
+        }
+        let topic = scene.topic("versioned", size.partitions);
+        let history = stage.real.then(|| CommitHistory::from_now(stage.broker));
+        let feeder = scene.feeder();
+        let fates = feeder.fates();
+        let Watching { deliveries, ordered_by } = watch(&scene);
+        let dead_letters = vec![scene.dead_letters(), scene.second_dead_letters()];
+        let view = View { deliveries, dead_letters, fates: Some(fates.clone()), ordered_by };
+        let observer = Observer::of(scene.committed(&[(&topic, size.partitions)]), view);
+        Self {
+            rng: Rng::with_seed(scene.seed),
+            scene,
+            size,
+            topic,
+            observer,
+            feeding: Feeding::Here(feeder),
+            fates,
+            history,
+            title: format!("row {row}, {name}{mutant}"),
+            faults: BTreeMap::new(),
+            bound: Some(Bound { repeated: 0, why: "nothing comes again".to_owned() }),
+            notes: Vec::new(),
+            begun: Instant::now(),
+            mutant: stage.mutant.is_some(),
+            patience: stage.scale.patience(),
+        }
+    }
+
+    /// The recipe: it reads the run's topic and drops what [`USUAL`] says.
+    pub(crate) fn recipe(&self) -> Recipe {
+        self.of(self.scene.recipe())
+    }
+
+    /// Any recipe of the scene, made to read the run's topic.
+    pub(crate) fn of(&self, recipe: Recipe) -> Recipe {
+        recipe.change_logs(&self.topic).only_aspect(WANTED_ASPECT)
+    }
+
+    /// Feeds this many records in the background, never far ahead of what is finished.
+    pub(crate) fn feed(&mut self, records: usize, mix: Mix) {
+        let mut feeder = self.take_feeder();
+        let stop = Arc::new(AtomicBool::new(false));
+        let told_to_stop = Arc::clone(&stop);
+        let finished = self.observer.finished();
+        let (topic, partitions) = (self.topic.clone(), self.size.partitions);
+        let before: usize = self.fed();
+        let thread = std::thread::spawn(move || {
+            for nth in 0..records {
+                while before + nth >= finished.load(Ordering::Acquire) + FED_AHEAD {
+                    if told_to_stop.load(Ordering::Acquire) {
+                        return feeder;
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                feeder.mixed(&topic, partitions, mix);
+                if nth % PORTION == PORTION - 1 {
+                    feeder.flush();
+                }
+            }
+            feeder.flush();
+            feeder
+        });
+        self.feeding = Feeding::There { thread, stop: StopOnDrop(stop) };
+    }
+
+    /// The feeder, once all that it was told to feed is fed.
+    pub(crate) fn feeder(&mut self) -> &mut Feeder {
+        let feeder = self.take_feeder();
+        self.feeding = Feeding::Here(feeder);
+        match &mut self.feeding {
+            Feeding::Here(feeder) => feeder,
+            Feeding::There { .. } | Feeding::Nowhere => unreachable!("it was just put there"),
+        }
+    }
+
+    /// Feeds records of `mix` now.
+    pub(crate) fn feed_now(&mut self, records: usize, mix: Mix) {
+        let (topic, partitions) = (self.topic.clone(), self.size.partitions);
+        let feeder = self.feeder();
+        for _ in 0..records {
+            feeder.mixed(&topic, partitions, mix);
+        }
+        feeder.flush();
+    }
+
+    /// How many records were fed so far.
+    pub(crate) fn fed(&self) -> usize {
+        self.fates.ends().values().map(|end| *end as usize).sum()
+    }
+
+    /// What has to become of each record.
+    pub(crate) fn fates(&self) -> &crate::harness::Fates {
+        &self.fates
+    }
+
+    /// After how many finished records each fault strikes: drawn with the run's seed, ascending.
+    pub(crate) fn schedule(&mut self, records: usize) -> Vec<usize> {
+        let (first, last) = (records / 20, records - records / 10);
+        let mut schedule: Vec<usize> = (0..self.size.faults).map(|_| self.rng.usize(first..last)).collect();
+        schedule.sort_unstable();
+        schedule
+    }
+
+    /// A fault strikes.
+    pub(crate) fn strike(&mut self, what: &str) {
+        *self.faults.entry(what.to_owned()).or_default() += 1;
+        self.observer.fault_begins();
+    }
+
+    /// The fault is over.
+    pub(crate) fn over(&self) {
+        self.observer.fault_is_over(&self.fates.ends());
+    }
+
+    /// How many faults have struck.
+    pub(crate) fn struck(&self) -> usize {
+        self.faults.values().sum()
+    }
+
+    /// So often may events come again, and for this reason.
+    pub(crate) fn allow_repeated(&mut self, repeated: usize, why: impl Into<String>) {
+        self.bound = Some(Bound { repeated, why: why.into() });
+    }
+
+    /// What the report says beside its figures.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Waits for a condition.
+    ///
+    /// # Errors
+    /// As soon as an invariant does not hold, and if the condition does not hold in time.
+    pub(crate) fn wait(&self, what: &str, mut condition: impl FnMut() -> bool) -> Verdict {
+        let begun = Instant::now();
+        let within = self.patience;
+        while !condition() {
+            let violations = self.observer.seen().ledger.violations().to_vec();
+            if !violations.is_empty() {
+                self.keep();
+                return Err(Failure::Broken(violations));
+            }
+            if begun.elapsed() > within {
+                self.keep();
+                return Err(Failure::Unexpected(format!(
+                    "waited {within:?} in vain for {what}: {} of {} records are finished; the test's files are \
+                     in {}",
+                    self.finished(),
+                    self.fed(),
+                    self.scene.directory().display(),
+                )));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// How many records are finished.
+    pub(crate) fn finished(&self) -> usize {
+        self.observer.finished().load(Ordering::Acquire)
+    }
+
+    /// How many lines the action logs hold.
+    pub(crate) fn lines(&self) -> usize {
+        self.observer.seen().ledger.lines()
+    }
+
+    /// How many different dead letters there are.
+    pub(crate) fn dead(&self) -> usize {
+        self.observer.seen().ledger.dead()
+    }
+
+    /// What was committed when it was last seen.
+    pub(crate) fn committed(&self) -> BTreeMap<Partition, i64> {
+        self.observer.seen().ledger.last_committed().clone()
+    }
+
+    /// Waits until so many records are finished.
+    pub(crate) fn until_finished(&self, records: usize) -> Verdict {
+        let finished: Arc<AtomicUsize> = self.observer.finished();
+        self.wait(&format!("{records} records to be finished"), || {
+            finished.load(Ordering::Acquire) >= records
+        })
+    }
+
+    /// Waits until everything is fed and committed, while `relay` goes on running.
+    pub(crate) fn until_all_committed(&mut self, relays: &mut [&mut Relay]) -> Verdict {
+        let ends = self.feeder().ends();
+        let mut ended = None;
+        self.wait("everything to be committed", || {
+            ended = relays.iter_mut().find_map(|relay| Some((relay.ended()?, relay.log())));
+            ended.is_some() || self.committed() == ends
+        })?;
+        match ended {
+            Some((ended, log)) => {
+                self.keep();
+                Err(Failure::Unexpected(format!("a process ended by itself, {ended:?}:\n{log}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the books, prints what the run comes to, and judges it.
+    pub(crate) fn conclude(mut self) -> Verdict {
+        let ends = self.feeder().ends();
+        let group = self.scene.group().to_owned();
+        let seen = self.observer.end();
+        let mut seen = seen.lock().expect("the observer has ended and did not panic");
+        let sum = seen.ledger.close(&ends);
+        let mut commits = 0;
+        for (partition, offsets) in self.history.iter().flat_map(|history| history.of(&group)) {
+            commits += offsets.len();
+            for pair in offsets.windows(2).filter(|pair| pair[1] < pair[0]) {
+                let what = format!("{partition:?}: {} was committed after {}", pair[1], pair[0]);
+                seen.ledger.violates(Invariant::NeverBack, what);
+            }
+        }
+        if seen.looks == 0 && sum.produced > 0 {
+            seen.ledger.violates(Invariant::NeverAhead, "no commit was ever seen".to_owned());
+        }
+        if let Some(bound) = self.bound.as_ref().filter(|bound| sum.repeated > bound.repeated) {
+            let what = format!("{} came again, {} may: {}", sum.repeated, bound.repeated, bound.why);
+            seen.ledger.violates(Invariant::Bounded, what);
+        }
+        let violations = seen.ledger.violations().to_vec();
+        let faults: Vec<String> =
+            self.faults.iter().map(|(what, times)| format!("{times} x {what}")).collect();
+        let bound = self.bound.as_ref();
+        let lines = [
+            ("seed", format!("{0} (DATAHUB_RELAY_SEED={0} repeats the schedule)", self.scene.seed)),
+            ("faults injected", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }),
+            ("produced", format!("{} on {} partitions", sum.produced, ends.len())),
+            ("acted on", sum.acted.to_string()),
+            ("dropped", sum.dropped.to_string()),
+            ("dead-lettered", sum.dead_lettered.to_string()),
+            ("vanished", sum.vanished.to_string()),
+            ("lost", sum.lost.to_string()),
+            ("repeated", sum.repeated.to_string()),
+            (
+                "bound on repeats",
+                bound.map_or("none".to_owned(), |it| format!("{}: {}", it.repeated, it.why)),
+            ),
+            ("commits seen", format!("{} answers, {commits} in Kafka's own log", seen.looks)),
+            (
+                "slowest recovery",
+                seen.slowest_recovery.map_or("-".to_owned(), |took| format!("{:.1} s", took.as_secs_f64())),
+            ),
+        ];
+        let verdict = if violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
+        let mut report =
+            format!("\n== {}: {verdict}, {:.1} s\n", self.title, self.begun.elapsed().as_secs_f64());
+        for (name, value) in lines.iter().filter(|(name, value)| *name != "vanished" || value != "0") {
+            report.push_str(&format!("   {name:<18}{value}\n"));
+        }
+        for note in &self.notes {
+            report.push_str(&format!("   {note}\n"));
+        }
+        for violation in &violations {
+            report.push_str(&format!("   {violation}\n"));
+        }
+        // Not `print!`: the test runner would keep it to itself where all is well.
+        let _ = std::io::stderr().write_all(report.as_bytes());
+        if violations.is_empty() {
+            return Ok(());
+        }
+        if !self.mutant {
+            self.scene.keep();
+        }
+        Err(Failure::Broken(violations))
+    }
+
+    /// Keeps the test's files for whoever wants to know why; why a mutant failed is known.
+    fn keep(&self) {
+        if !self.mutant {
+            self.scene.keep();
+        }
+    }
+
+    fn take_feeder(&mut self) -> Feeder {
+        match std::mem::replace(&mut self.feeding, Feeding::Nowhere) {
+            Feeding::Here(feeder) => feeder,
+            // Joined before `_stop` goes: the thread feeds all that it was told to.
+            Feeding::There { thread, stop: _stop } => {
+                thread.join().expect("Kafka takes everything that is fed")
+            }
+            Feeding::Nowhere => unreachable!("it has changed hands by now"),
+        }
+    }
+}

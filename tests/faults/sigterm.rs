@@ -1,0 +1,45 @@
+//! Row 2: SIGTERM, again and again.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::Ended;
+use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+
+/// What the recipe gives a drain, and what the process has for everything else of a stop.
+const DRAIN_SECONDS: u64 = 20;
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// Stops the program in full swing and starts it anew. Nothing comes again: what was acted on is
+/// committed when a stop ends.
+pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
+    let mut run = Run::begin(stage, 2, "sigterm");
+    // Commits come once a second: so there is much that only the commit at the stop can keep from
+    // being acted on again.
+    let recipe = run.recipe().option("commit", "1s").option("drain_timeout_seconds", DRAIN_SECONDS);
+    let schedule = run.schedule(run.size.records);
+    run.feed(run.size.records, USUAL);
+    let mut slowest = Duration::ZERO;
+    for at in schedule {
+        let mut relay = run.scene.run(&[&recipe]);
+        run.over();
+        // Wherever the schedule says, but not before this process has done something.
+        let begun_at = run.finished();
+        run.until_finished(at.max(begun_at + 1).min(run.size.records))?;
+        run.strike("SIGTERM");
+        let signalled = Instant::now();
+        relay.signal(Signal::TERM);
+        let ended = relay.wait_for_end(Duration::from_secs(DRAIN_SECONDS) + GOODBYE);
+        slowest = slowest.max(signalled.elapsed());
+        if ended != Ended::Code(0) {
+            return Err(Failure::Unexpected(format!("SIGTERM ended it with {ended:?}:\n{}", relay.log())));
+        }
+    }
+    let mut relay = run.scene.run(&[&recipe]);
+    run.over();
+    run.until_all_committed(&mut [&mut relay])?;
+    relay.stop();
+    run.note(format!("the slowest stop took {:.1} s of {DRAIN_SECONDS} s", slowest.as_secs_f64()));
+    run.conclude()
+}
