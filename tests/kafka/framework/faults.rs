@@ -117,16 +117,25 @@ fn faults() -> Vec<Fault> {
     let mut cut = change_log(json!({}));
     cut.truncate(cut.len() - 3);
     let payload = |changes: Value| Some(platform_event(&entity_change(changes).to_string()));
-    let nan = entity_change(json!({}))
-        .to_string()
-        .replace("\"version\":0", "\"version\":0,\"parameters\":{\"a\":NaN}");
+    // What only Python takes for JSON, as the value of a parameter.
+    let parameter = |value: &str| {
+        let day = json!("2024-01-31").to_string();
+        Some(platform_event(&entity_change(json!({})).to_string().replace(&day, value)))
+    };
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let byte_order_mark = format!("\u{feff}{}", entity_change(json!({})));
     vec![
         event("no-version", payload(json!({"version": null})), Theirs::Ends, (3, 0)),
         event("no-category", payload(json!({"category": null})), Theirs::Ends, (2, 1)),
         event("wrong-type", payload(json!({"category": 5})), Theirs::Ends, (2, 1)),
         event("no-json", Some(platform_event("{")), Theirs::Ends, (2, 1)),
-        // What the framework hands on here is a line that nothing but Python takes for JSON.
-        event("not-a-number", Some(platform_event(&nan)), Theirs::Acts(3), (2, 1)),
+        // What the framework hands on here is in part no JSON at all.
+        event("not-a-number", parameter("NaN"), Theirs::Acts(3), (2, 1)),
+        event("beyond-a-float", parameter("1e400"), Theirs::Acts(3), (2, 1)),
+        event("half-a-surrogate", parameter("\"\\ud800\""), Theirs::Acts(3), (2, 1)),
+        event("deep", parameter(&deep), Theirs::Acts(3), (2, 1)),
+        event("byte-order-mark", Some(platform_event(&byte_order_mark)), Theirs::Acts(3), (2, 1)),
+        event("content-type", Some(of_another_content_type()), Theirs::Acts(3), (2, 1)),
         event("another-key", payload(json!({"anotherKey": 1})), Theirs::Acts(3), (3, 0)),
         log("unknown-change-type", Some(change_log(json!({"changeType": "MERGE"}))), Theirs::Ends, (3, 0)),
         log("no-utf-8", Some(not_utf8()), Theirs::Ends, (3, 0)),
@@ -212,6 +221,12 @@ fn changed(event: &mut Value, changes: Value) {
             value => drop(event.insert(key, value)),
         }
     }
+}
+
+fn of_another_content_type() -> Vec<u8> {
+    let mut record = platform_event_json("entityChangeEvent", 1, &entity_change(json!({})));
+    record["payload"]["contentType"] = "text/plain".into();
+    encode(PLATFORM_EVENTS, schemas::PLATFORM_EVENT_JSON, &record)
 }
 
 fn platform_event(payload: &str) -> Vec<u8> {
