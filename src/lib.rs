@@ -5,10 +5,10 @@
 //! *outcome* flows back to the partition it came from:
 //!
 //! ```text
-//! Kafka ── kafka ──▶ avro ──▶ filter ──▶ action
-//!            ▲         │         │          │
-//!            │         └─────────┴──────────┴──▶ delivery (outcome, watermark)
-//!            └───────────────── commit ◀──────────────┘
+//! Kafka ── kafka ──▶ avro ──▶ filter ──▶ transform ──▶ action
+//!            ▲         │         │           │            │
+//!            │         └─────────┴───────────┴────────────┴──▶ delivery (outcome, watermark)
+//!            └─────────────────── commit ◀─────────────────────────┘
 //! ```
 //!
 //! `event` and `telemetry` stand on the ground. The stages know `event`, and never
@@ -37,6 +37,8 @@ pub mod kafka;
 pub mod avro;
 // Predicates, compiled once from the recipe; some are decided on a scan of the bytes alone.
 pub mod filter;
+// What is changed about an event before it is acted on.
+pub mod transform;
 // What is done with an event: the `Action` trait and the actions that come with the program.
 pub mod action;
 // Order, retries and acknowledgement: outcomes go in, a watermark per partition comes out.

@@ -65,6 +65,17 @@ impl Event {
         }
     }
 
+    /// The event as a JSON object, to be changed in place.
+    pub fn make_object(&mut self) -> &mut Map<String, Value> {
+        if let Self::ChangeLog(_) = self {
+            *self = Self::Object(self.to_object());
+        }
+        match self {
+            Self::Object(object) => object,
+            Self::ChangeLog(_) => unreachable!("it was made an object above"),
+        }
+    }
+
     /// The event as a JSON object.
     pub fn to_object(&self) -> Map<String, Value> {
         match self {

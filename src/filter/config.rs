@@ -65,13 +65,18 @@ impl EventTypeFilterConfig {
 impl FilterConfig {
     /// Warns of types that no event has. `event_types` are those of the topics that the recipe reads.
     pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
-        for name in self.event_type.names() {
-            review_event_type(name, event_types, &at.key("event_type"), findings);
-        }
+        self.event_type.review(event_types, &at.key("event_type"), findings);
     }
 }
 
 impl OneOrMany {
+    /// Warns of names that are of no type of event among `event_types`; `at` is the key's path.
+    pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
+        for name in self.names() {
+            review_event_type(name, event_types, at, findings);
+        }
+    }
+
     /// All names.
     pub fn names(&self) -> &[String] {
         match self {
@@ -98,12 +103,12 @@ fn review_event_type(name: &str, event_types: &[EventType], at: &KeyPath, findin
             let known = known.join(", ");
             findings.warning(
                 at,
-                format!("no event has the type \"{name}\", so this lets nothing pass; types are {known}"),
+                format!("no event has the type \"{name}\", so this matches nothing; types are {known}"),
             );
             return;
         }
     };
-    findings.warning(at, format!("no event of this type is read, so this lets nothing pass; {remedy}"));
+    findings.warning(at, format!("no event of this type is read, so this matches nothing; {remedy}"));
 }
 
 /// Which fields are looked at, not what they are compared with: a value may come from a variable.

@@ -95,7 +95,8 @@ impl Pipeline {
         health: Arc<PipelineHealth>,
         wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
     ) -> Result<Self, BuildError> {
-        let Recipe { name, consumer, registry, scan, meta, filters, action, delivery, .. } = recipe;
+        let Recipe { name, consumer, registry, scan, meta, filters, transforms, action, delivery, .. } =
+            recipe;
         let registry = Arc::new(SchemaRegistry::new(&registry)?);
         let dead_letters = FileStore::open(delivery.failed_events_file(&name))?;
         health.holds(Condition::DeadLetters);
@@ -119,6 +120,7 @@ impl Pipeline {
             decoder: Decoder::new(Arc::clone(&registry)).with_meta(meta),
             registry,
             filters: Arc::new(filters),
+            transforms,
             action,
             dead_letters: Arc::new(dead_letters),
             permits: permits(&delivery),

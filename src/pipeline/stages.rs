@@ -1,4 +1,4 @@
-//! The way of one event through a lane: decode, filter, act, and what follows where one of these fails.
+//! The way of one event through a lane: decode, filter, transform, act, and what follows where one of these fails.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +17,7 @@ use crate::delivery::{Delivery, FailureMode, Processed, Processor, RetryPolicy};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics};
+use crate::transform::{Transformed, Transforms};
 
 /// The wait between two attempts to store a dead letter.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) registry: Arc<SchemaRegistry>,
     pub(super) decoder: Decoder,
     pub(super) filters: Arc<Filters>,
+    pub(super) transforms: Transforms,
     pub(super) action: Arc<dyn Action>,
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
     /// As many as actions may run at once, where the number of lanes does not say it.
@@ -101,7 +103,7 @@ impl Stages {
     }
 
     async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
-        let Parts { filters, metrics, .. } = &*self.parts;
+        let Parts { filters, transforms, metrics, .. } = &*self.parts;
         let position = || delivery.record.position.clone();
         let dropped = |reason| {
             metrics.dropped(reason, 1);
@@ -125,7 +127,20 @@ impl Stages {
                 return self.give_up(delivery, Some(&envelope), failure).await;
             }
         }
-        match self.act(delivery, &envelope).await? {
+        let transformed = match catch_unwind(AssertUnwindSafe(|| transforms.apply(&envelope))) {
+            Ok(Ok(Transformed::Unchanged)) => None,
+            Ok(Ok(Transformed::Changed(transformed))) => Some(transformed),
+            Ok(Ok(Transformed::Dropped)) => return dropped(DropReason::Transform),
+            Ok(Err(error)) => {
+                let failure = failed_once(Stage::Transform, error.class(), error.to_string());
+                return self.give_up(delivery, Some(&envelope), failure).await;
+            }
+            Err(panic) => {
+                let failure = self.panicked(delivery, Stage::Transform, &*panic);
+                return self.give_up(delivery, Some(&envelope), failure).await;
+            }
+        };
+        match self.act(delivery, transformed.as_deref().unwrap_or(&envelope)).await? {
             Ok(()) => {
                 metrics.acted(1);
                 if let Some(age) = age_of(&delivery.record) {
@@ -137,6 +152,8 @@ impl Stages {
             Err(failure) if failure.class == BROKEN => {
                 Ok(Outcome::Failed(position(), failure.stage, failure.message))
             }
+            // The event as it was before the transforms, as the Python framework has it: who replays the
+            // letter takes it through them again.
             Err(failure) => self.give_up(delivery, Some(&envelope), failure).await,
         }
     }
@@ -242,8 +259,7 @@ impl Stages {
         let message = format!("panicked: {}", text_of(panic));
         let position = &delivery.record.position;
         tracing::error!(pipeline = %self.parts.pipeline, %position, stage = stage.as_str(), "{message}");
-        let now = SystemTime::now();
-        Failure { stage, class: "panic", message, attempts: 1, first_at: now, last_at: now }
+        failed_once(stage, "panic", message)
     }
 
     /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
@@ -295,15 +311,13 @@ async fn wait(delivery: &Delivery, how_long: Duration) -> Result<(), Interrupted
 }
 
 fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
+    failed_once(stage, error.class(), error.to_string())
+}
+
+/// A failure that another attempt would only meet again.
+fn failed_once(stage: Stage, class: &'static str, message: String) -> Failure {
     let now = SystemTime::now();
-    Failure {
-        stage,
-        class: error.class(),
-        message: error.to_string(),
-        attempts: 1,
-        first_at: now,
-        last_at: now,
-    }
+    Failure { stage, class, message, attempts: 1, first_at: now, last_at: now }
 }
 
 /// What a panic said.

@@ -22,6 +22,8 @@ use crate::event::MetaDetail;
 use crate::filter::Filters;
 use crate::kafka::ConsumerSettings;
 
+use crate::transform::Transforms;
+
 pub use crate::yaml::Problem;
 pub use load::{Disabled, Loaded, load};
 pub use private_files::PrivateFiles;
@@ -45,6 +47,8 @@ pub struct Recipe {
     pub meta: MetaDetail,
     /// Which events are wanted.
     pub filters: Filters,
+    /// What is changed about them.
+    pub transforms: Transforms,
     /// What is done with them.
     pub action: ActionConfig,
     /// Order, retries, commits, dead letters.

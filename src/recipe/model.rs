@@ -27,6 +27,8 @@ pub(super) struct RecipeConfig {
     filters: Option<Vec<Typed>>,
     /// Which events are wanted, the older style; runs after `filters`.
     filter: Option<FilterConfig>,
+    /// What is changed about an event before it is acted on, one after the other.
+    transform: Option<Vec<Typed>>,
     /// What is done with an event.
     action: Typed,
     /// How DataHub's own API is reached.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Recipe;
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
-use super::supported::{ACTIONS, FILTERS, SOURCES, not_supported_yet};
+use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS, not_supported_yet};
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::datahub::{DatahubConfig, DatahubSettings};
@@ -18,6 +18,7 @@ use crate::event::{EventType, Route};
 use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::{KafkaSourceConfig, TopicRoutes};
+use crate::transform::{TransformConfig, Transforms};
 use crate::yaml::{Content, Node, ReadRules, boolean_of_text, read_as};
 
 const RULES: ReadRules = ReadRules { not_supported_yet };
@@ -65,6 +66,7 @@ pub(super) fn read(
     // Without knowing what is read, nothing can be said against a type of event.
     let event_types = consumer.as_ref().map(|consumer| event_types_on(&consumer.topics));
     let filters = filters(root, event_types.as_deref(), findings);
+    let transforms = transforms(root, event_types.as_deref(), findings);
     let action = action(root, findings);
     let datahub = datahub(root, environment, findings);
     let options = part::<OptionsConfig>(root, "options").unwrap_or_default();
@@ -88,6 +90,7 @@ pub(super) fn read(
         scan: source.scans(),
         meta: options.meta.unwrap_or_default(),
         filters,
+        transforms,
         action: action?,
         delivery: delivery?,
         datahub,
@@ -158,6 +161,28 @@ fn filters(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findin
         filter.review(event_types, &KeyPath::root().key("filter"), findings);
     }
     Filters::compile(&filters, filter.as_ref())
+}
+
+fn transforms(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findings) -> Transforms {
+    let at = KeyPath::root().key("transform");
+    let mut transforms = Transforms::default();
+    for (index, node) in root.get("transform").map(Node::items).unwrap_or_default().iter().enumerate() {
+        let at = at.index(index);
+        let config = match TRANSFORMS.of(node, &at, findings) {
+            Some("filter") => config_of(node, &at, findings).map(TransformConfig::Filter),
+            Some("project") => config_of(node, &at, findings).map(TransformConfig::Project),
+            Some("enrich") => config_of(node, &at, findings).map(TransformConfig::Enrich),
+            _ => None,
+        };
+        let at = at.key("config");
+        if let Some(config) = config {
+            transforms.push(&config, &at, findings);
+            if let Some(event_types) = event_types {
+                config.review(event_types, &at, findings);
+            }
+        }
+    }
+    transforms
 }
 
 fn action(root: &Node, findings: &mut Findings) -> Option<ActionConfig> {

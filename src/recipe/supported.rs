@@ -34,6 +34,9 @@ pub(super) const SOURCES: Kinds = Kinds { what: "source", known: &["kafka"], not
 
 pub(super) const FILTERS: Kinds = Kinds { what: "filter", known: &["event_type"], not_yet: &[] };
 
+pub(super) const TRANSFORMS: Kinds =
+    Kinds { what: "transform", known: &["filter", "project", "enrich"], not_yet: &[] };
+
 pub(super) const ACTIONS: Kinds = Kinds {
     what: "action",
     known: &["hello_world", "noop", "file", "webhook"],
@@ -83,7 +86,7 @@ fn is_python_class(kind: &str) -> bool {
 
 /// (the keys above, the key).
 const KEYS: [(&str, &[&str]); 4] = [
-    ("", &["transform", "tests"]),
+    ("", &["tests"]),
     (
         "source/config",
         &[

@@ -87,11 +87,10 @@ fn an_unset_variable_names_itself() {
 #[test]
 fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
     assert_eq!(
-        errors(&minimal("transform: [{type: x}]\ntests: []\noptions: {on_gap: wait}\n")),
+        errors(&minimal("tests: []\noptions: {on_gap: wait}\n")),
         [
-            "recipe.yml:6:1: transform: is not supported yet by this version; remove the key",
-            "recipe.yml:7:1: tests: is not supported yet by this version; remove the key",
-            "recipe.yml:8:11: options.on_gap: `wait` is not supported yet by this version; use `continue`",
+            "recipe.yml:6:1: tests: is not supported yet by this version; remove the key",
+            "recipe.yml:7:11: options.on_gap: `wait` is not supported yet by this version; use `continue`",
         ]
     );
     let keys = [
@@ -248,7 +247,7 @@ fn what_has_no_effect_is_said_as_a_warning() {
     assert_eq!(
         warnings(&minimal("filter: {event_type: EntityChangeEvent}\n")),
         [
-            "recipe.yml:6:10: filter.event_type: no event has the type \"EntityChangeEvent\", so this lets nothing pass; types are MetadataChangeLogEvent_v1, EntityChangeEvent_v1, RelationshipChangeEvent_v1"
+            "recipe.yml:6:10: filter.event_type: no event has the type \"EntityChangeEvent\", so this matches nothing; types are MetadataChangeLogEvent_v1, EntityChangeEvent_v1, RelationshipChangeEvent_v1"
         ]
     );
 }
@@ -261,7 +260,7 @@ fn a_type_of_event_that_no_topic_carries_warns_with_the_key_that_would_read_it()
         ("MetadataChangeProposalEvent_v1", "name its topic under source.config.topic_routes.mcp"),
         ("FailedMetadataChangeProposalEvent_v1", "name its topic under source.config.topic_routes.fmcp"),
     ] {
-        let text = format!("no event of this type is read, so this lets nothing pass; {remedy}");
+        let text = format!("no event of this type is read, so this matches nothing; {remedy}");
         assert_eq!(warnings(&filter(event_type)), [format!("recipe.yml:6:10: filter.event_type: {text}")]);
     }
     let routed = with_source("    topic_routes: {avro: {a: Mine}}\n") + "filter: {event_type: Mine}\n";
@@ -286,4 +285,37 @@ fn routes_that_clash_are_errors() {
             "recipe.yml:6:20: source.config.topic_routes.mcpp: has no effect: unknown key; did you mean \"mcp\"?"
         ]
     );
+}
+
+#[test]
+fn a_transform_that_is_wrong_says_where_and_what_is_right() {
+    let transform = "transform:\n  - type: enrihc\n  - type: my.module:Mine\n  - {type: project, config: {keep: [a..b], kepe: [a]}}\n  - {type: enrich, config: {add: {a: null}}}\n  - {type: enrich}\n  - {type: filter, config: {event: {a: 1}, matching: none}}\n  - {type: project, config: {keep: [a], drop: [b]}}\n";
+    assert_eq!(
+        errors(&minimal(transform)),
+        [
+            "recipe.yml:7:5: transform[0].type: unknown transform type \"enrihc\"; did you mean \"enrich\"?",
+            "recipe.yml:8:5: transform[1].type: transforms written in Python are not supported yet by this version; supported: filter, project, enrich",
+            "recipe.yml:9:37: transform[2].config.keep[0]: expected a path below `event`, such as aspect.value.owners; \\. is a dot within a key",
+            "recipe.yml:9:44: transform[2].config.kepe: unknown key; did you mean \"keep\"?",
+            "recipe.yml:10:35: transform[3].config.add.a: expected a value; a transform of type project takes fields away",
+            "recipe.yml:11:5: transform[4].config: needs `add` or `set`, a map from paths below `event` to values",
+            "recipe.yml:12:20: transform[5].config.event_type: is missing; add it: the type of event that matches, or a list of types",
+            "recipe.yml:12:44: transform[5].config.matching: expected one of keep, drop, found text \"none\"",
+            "recipe.yml:13:21: transform[6].config: `keep` and `drop` exclude each other; use two transforms",
+        ]
+    );
+    let other = "transform: [{type: filter, config: {event_type: Mine}}]\n";
+    assert!(
+        warnings(&minimal(other))[0]
+            .contains("transform[0].config.event_type: no event has the type \"Mine\"")
+    );
+}
+
+#[test]
+fn a_constant_of_a_transform_may_come_from_a_variable_and_is_not_shown() {
+    let transform = "transform: [{type: enrich, config: {add: {a: \"${CANARY}\"}}}]\n";
+    let environment = Environment::from([("CANARY", "canary")]);
+    assert_eq!(errors_with(&minimal(transform), &environment), Vec::<String>::new());
+    let recipe = crate::directory::recipe(&minimal(transform), &environment);
+    assert!(!format!("{:?}", recipe.transforms).contains("canary"));
 }

@@ -187,6 +187,7 @@ impl Course {
         let finder = FateFinder {
             decoder: Decoder::new(Arc::new(registry)),
             filters: recipe.filters.clone(),
+            transforms: recipe.transforms.clone(),
             routes: recipe.consumer.topics.clone(),
             taken: Arc::clone(&taken),
             dead_letters: recipe.delivery.failed_events_file(&recipe.name),

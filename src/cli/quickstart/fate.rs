@@ -16,6 +16,7 @@ use crate::avro::{Decoded, Decoder};
 use crate::embedded::FeedRecord;
 use crate::event::{Envelope, Position, Record, Route};
 use crate::filter::Filters;
+use crate::transform::{Transformed, Transforms};
 
 /// A record that was fed in, and where it stands.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub(super) struct FateFinder {
     pub(super) decoder: Decoder,
     /// The recipe's filters.
     pub(super) filters: Filters,
+    /// The recipe's transforms.
+    pub(super) transforms: Transforms,
     /// The topics that carry platform events; all others carry change logs.
     pub(super) routes: Vec<(String, Route)>,
     /// What the action took.
@@ -115,7 +118,10 @@ impl FateFinder {
 
     fn if_not_taken(&self, envelope: &Envelope) -> Fate {
         if self.filters.matches(envelope) {
-            return Fate::Missing("the filters want it, and the action never took it");
+            return match self.transforms.apply(envelope) {
+                Ok(Transformed::Dropped) => Fate::Dropped("a transform lets it fall".to_owned()),
+                _ => Fate::Missing("the filters want it, and the action never took it"),
+            };
         }
         Fate::Dropped(if self.filters.wants_no(&envelope.event_type) {
             format!("the recipe does not name {}", envelope.event_type)
@@ -173,6 +179,7 @@ mod tests {
         FateFinder {
             decoder: Decoder::new(Arc::new(SchemaRegistry::new(&settings).unwrap())),
             filters,
+            transforms: Transforms::default(),
             routes: vec![("PlatformEvent_v1".to_owned(), Route::PlatformEvent)],
             taken: Arc::default(),
             dead_letters: PathBuf::from("no-such-file"),

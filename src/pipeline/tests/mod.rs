@@ -1,5 +1,8 @@
 //! The stages with an action, a registry and a dead-letter store made for the test.
 
+mod screening;
+mod transforms;
+
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicParti
 use crate::filter::Filters;
 use crate::recipe;
 use crate::telemetry::{Condition, HealthBoard, Metrics};
+use crate::transform::Transforms;
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +85,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>)
         decoder: Decoder::new(Arc::clone(&registry)),
         registry,
         filters: Arc::new(Filters::default()),
+        transforms: Transforms::default(),
         action: Arc::new(action),
         dead_letters: letters,
         permits: None,
