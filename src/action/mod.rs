@@ -8,6 +8,7 @@ mod config;
 mod file;
 mod hello_world;
 mod noop;
+mod reach;
 mod webhook;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use config::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig};
 pub use file::FileAction;
 pub use hello_world::HelloWorld;
 pub use noop::Noop;
+pub use reach::{Reach, reach};
 pub use webhook::{Webhook, WebhookConfig, WebhookSettings, WebhookSetupError};
 
 /// Something that is done with each event that passed a recipe's filters.

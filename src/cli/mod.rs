@@ -85,7 +85,7 @@ enum Command {
     Actions(actions::ActionsArgs),
     /// See it work: a broker and a registry inside this process, sample events, an example recipe.
     Quickstart(quickstart::QuickstartArgs),
-    /// Find every error of every recipe, with file, line and key. Touches no network.
+    /// Find every error of every recipe, with file, line and key; with --connect, whether all it needs is there.
     Validate(validate::ValidateArgs),
     /// Show where the groups of recipes stand in their topics, or move them.
     Offsets(offsets::OffsetsArgs),

@@ -30,6 +30,7 @@ pub struct Onlooker {
     pub(super) consumer: RelayConsumer,
     pub(super) group: String,
     topics: Vec<KnownTopic>,
+    brokers: Vec<String>,
 }
 
 /// A topic of the pipeline, as the brokers know it.
@@ -75,6 +76,7 @@ impl Onlooker {
             .map_err(ConsumerError::Create)?;
         let began = Instant::now();
         let mut topics = Vec::with_capacity(settings.topics.len());
+        let mut brokers = Vec::new();
         for (topic, route) in &settings.topics {
             let metadata = loop {
                 match consumer.fetch_metadata(Some(topic), ATTEMPT.min(patience)) {
@@ -98,14 +100,24 @@ impl Onlooker {
                 Some((Some(error), _)) => Err(RDKafkaErrorCode::from(error)),
                 None => Err(RDKafkaErrorCode::UnknownTopic),
             };
+            brokers = metadata
+                .brokers()
+                .iter()
+                .map(|broker| format!("{}:{}", broker.host(), broker.port()))
+                .collect();
             topics.push(KnownTopic { name: topic.as_str().into(), route: route.clone(), partitions });
         }
-        Ok(Self { consumer, group: settings.group_id.clone(), topics })
+        Ok(Self { consumer, group: settings.group_id.clone(), topics, brokers })
     }
 
     /// The consumer group.
     pub fn group(&self) -> &str {
         &self.group
+    }
+
+    /// The brokers of the cluster, `host:port`, as it names them itself.
+    pub fn brokers(&self) -> &[String] {
+        &self.brokers
     }
 
     /// The pipeline's topics.

@@ -13,6 +13,7 @@
 //! * A [`LineFile`] blocks. A [`LineWriter`] is its thread, for tasks that must not.
 
 mod append;
+mod check;
 mod rotation;
 mod tail;
 #[cfg(test)]
@@ -20,5 +21,6 @@ mod tests;
 mod writer;
 
 pub use append::{Durability, LineFile, LineFileOptions};
+pub use check::{Writable, check_writable};
 pub use rotation::Rotation;
 pub use writer::LineWriter;

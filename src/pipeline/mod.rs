@@ -4,6 +4,7 @@
 //! [`Pipeline::run`] the only one that makes them work together.
 
 mod build;
+mod inspection;
 mod registry_watch;
 mod reports;
 mod run;
@@ -14,5 +15,6 @@ mod tally;
 mod tests;
 
 pub use build::{BuildError, Pipeline, Surroundings};
+pub use inspection::{Found, Verdict, inspect};
 pub use run::{Ended, PipelineError};
 pub use tally::Summary;

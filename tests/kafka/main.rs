@@ -21,6 +21,7 @@ mod ordering;
 mod registry_outage;
 mod start_position;
 mod stop_and_resume;
+mod validate_connect;
 
 use harness::{KafkaBroker, Scene};
 

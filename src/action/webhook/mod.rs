@@ -15,11 +15,11 @@ mod tls_tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response};
 use url::form_urlencoded::byte_serialize;
 
 use self::answer::{Kept, Meaning, advice_on, meaning_of, retry_after, with_causes};
-use super::{Action, ActionError};
+use super::{Action, ActionError, Reach};
 use crate::event::{Envelope, Position};
 
 pub use client::WebhookSetupError;
@@ -57,6 +57,22 @@ impl Webhook {
             secrets: settings.secrets(),
             settings,
         })
+    }
+
+    /// Asks the endpoint for what it takes, with OPTIONS: whatever it answers, it is there.
+    pub(super) async fn reach(&self) -> Reach {
+        let asked = self.client.request(Method::OPTIONS, self.settings.url.clone()).send().await;
+        let endpoint = &self.endpoint;
+        match asked.map(|response| response.status()) {
+            Ok(status) if matches!(status.as_u16(), 401 | 403 | 404) || status.is_server_error() => {
+                Reach::Doubtful(format!("the webhook {endpoint} is there, but answers {status} to OPTIONS"))
+            }
+            Ok(status) => Reach::Ok(format!("the webhook {endpoint} is there (answers {status} to OPTIONS)")),
+            Err(error) => Reach::Failed(format!(
+                "{}; check url and certificates of action.config",
+                self.unanswered(error, "cannot connect")
+            )),
+        }
     }
 
     fn id_of(&self, Position { source, offset }: &Position) -> String {
