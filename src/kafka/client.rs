@@ -70,6 +70,7 @@ mod tests {
 
     fn settings(properties: &[(&str, &str)]) -> ConsumerSettings {
         ConsumerSettings {
+            oauth: None,
             group_id: "g".to_owned(),
             properties: properties
                 .iter()

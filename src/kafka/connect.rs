@@ -25,6 +25,9 @@ pub(super) fn connect(
     let began = Instant::now();
     for (topic, _) in &settings.topics {
         let metadata = loop {
+            // Nothing is subscribed to yet: what comes is a request for a token, without which no broker
+            // answers.
+            drop(consumer.poll(Duration::ZERO));
             let source = match consumer.fetch_metadata(Some(topic), ATTEMPT) {
                 Ok(metadata) => break metadata,
                 Err(source) => source,

@@ -6,6 +6,7 @@ use std::fs::File;
 use rdkafka::ClientConfig;
 
 use super::config::PropertyValue;
+use super::oauth::OIDC_PROPERTIES;
 use crate::findings::{Findings, KeyPath};
 
 /// Properties this program owns, with the value it gives them: offsets are committed by the
@@ -56,6 +57,8 @@ pub(super) fn of_recipe(
             }
         } else if name == REFUSED {
             findings.error(&at, "loads native code into this process, which is not allowed; remove the key");
+        } else if is_ours_to_read(name) {
+            properties.insert(name.clone(), value);
         } else if let Some(refusal) = refusal(name, &value) {
             findings.error(&at, format!("librdkafka does not take it: {refusal}"));
         } else {
@@ -81,6 +84,9 @@ pub(super) fn of_environment(
             if OURS.iter().any(|(owned, _)| owned == name) || name == REFUSED {
                 return false;
             }
+            if is_ours_to_read(name) {
+                return true;
+            }
             let refusal = refusal(name, value);
             if let Some(refusal) = &refusal {
                 // What comes from a variable is not shown, secret or not.
@@ -94,6 +100,11 @@ pub(super) fn of_environment(
             refusal.is_none()
         })
         .collect()
+}
+
+/// What librdkafka is never given: it says where tokens come from.
+fn is_ours_to_read(name: &str) -> bool {
+    name == "oauth_cb" || OIDC_PROPERTIES.contains(&name)
 }
 
 /// librdkafka's own words about a property that it does not take, without the value of a secret.

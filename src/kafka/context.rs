@@ -5,10 +5,11 @@
 //! `assign` or `unassign` where it owns all state without a lock. librdkafka waits for that answer.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
@@ -16,6 +17,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::oauth::{Tokens, token_of};
 use crate::event::TopicPartition;
 
 /// The consumer of a pipeline.
@@ -40,12 +42,14 @@ pub(super) struct RelayContext {
     /// The polling thread is gone: nobody will answer a request, so the callback does.
     closing: AtomicBool,
     statistics: Mutex<Option<Box<Statistics>>>,
+    /// Where the tokens of SASL/OAUTHBEARER come from.
+    tokens: Option<Tokens>,
 }
 
 impl RelayContext {
     /// The context of the consumer of this pipeline.
-    pub(super) fn new(pipeline: &str) -> Self {
-        Self { pipeline: pipeline.to_owned(), ..Self::default() }
+    pub(super) fn new(pipeline: &str, tokens: Option<Tokens>) -> Self {
+        Self { pipeline: pipeline.to_owned(), tokens, ..Self::default() }
     }
 
     /// The oldest request of the group that was not answered yet.
@@ -72,6 +76,13 @@ impl RelayContext {
 }
 
 impl ClientContext for RelayContext {
+    // Called inside `poll`. A thread of its own fetches the tokens, so nothing here waits for the network.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token_of(self.tokens.as_ref())
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let pipeline = self.pipeline.as_str();
         match level {

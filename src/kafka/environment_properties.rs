@@ -51,15 +51,13 @@ pub(super) fn properties(
             continue;
         }
         match property.as_str() {
-            "oauth_cb" => findings.error(
-                at,
-                format!("{variable} is not supported yet by this version; unset it, or set sasl.mechanism to PLAIN or SCRAM"),
-            ),
             "sasl.jaas.config" => jaas = Some((variable, value)),
             name if name.starts_with("ssl.truststore") => trust_stores.push(variable),
             // Type and password of a PKCS#12 key store are the same in librdkafka; a JKS is not.
             name if name.starts_with("ssl.keystore") => key_stores.push(variable),
-            name if IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
+            name if IGNORED.contains(&name)
+                || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) =>
+            {
                 ignored.push(variable);
             }
             _ => {

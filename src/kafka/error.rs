@@ -2,6 +2,7 @@
 
 use rdkafka::error::KafkaError;
 
+use super::oauth::TokenError;
 use super::start::StartError;
 
 /// Why a pipeline's consumer ended by itself.
@@ -10,6 +11,9 @@ pub enum ConsumerError {
     /// librdkafka refused the configuration.
     #[error("cannot create the Kafka consumer: {0}; see connection.consumer_config in the recipe")]
     Create(KafkaError),
+    /// The source of OAUTHBEARER tokens cannot be used.
+    #[error("cannot log in to Kafka: {0}")]
+    Tokens(TokenError),
     /// The brokers did not answer when the pipeline started.
     #[error(
         "cannot reach Kafka at {brokers}: {source} (tried for {seconds} s); check connection.bootstrap in the recipe, or KAFKA_BOOTSTRAP_SERVER, and the security settings in connection.consumer_config"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, StartPositionConfig};
 use super::settings::{ConsumerSettings, StartPosition};
-use super::{consumer_properties, environment_properties};
+use super::{consumer_properties, environment_properties, oauth};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -22,6 +22,7 @@ impl KafkaSourceConfig {
         let errors = findings.errors();
         let connection = at.key("connection");
         let mut properties = self.connection.properties(environment, &connection, findings);
+        let oauth = oauth::settings_of(&mut properties, environment, &connection, findings);
         let start = self.start(properties.remove("auto.offset.reset"), at, findings);
         let topics = self.topic_routes.topics(self.platform_events, environment, at, findings);
         let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
@@ -31,6 +32,7 @@ impl KafkaSourceConfig {
         let settings = ConsumerSettings {
             group_id,
             properties,
+            oauth,
             topics,
             start,
             request_timeout: seconds(self.connection.client_timeout_seconds, 60),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::oauth::OauthSettings;
 use crate::event::Route;
 
 /// What the consumer of one pipeline is built from.
@@ -16,6 +17,8 @@ pub struct ConsumerSettings {
     /// without those that this program owns (`enable.auto.commit`, `enable.auto.offset.store`,
     /// `auto.offset.reset`).
     pub properties: BTreeMap<String, String>,
+    /// Where the tokens of SASL/OAUTHBEARER come from, if anywhere.
+    pub oauth: Option<OauthSettings>,
     /// The topics to read and what each carries.
     pub topics: Vec<(String, Route)>,
     /// Where a partition begins for which the group has committed nothing.

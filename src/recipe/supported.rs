@@ -85,7 +85,7 @@ fn is_python_class(kind: &str) -> bool {
 }
 
 /// (the keys above, the key).
-const KEYS: [(&str, &[&str]); 4] = [
+const KEYS: [(&str, &[&str]); 3] = [
     ("", &["tests"]),
     (
         "source/config",
@@ -102,7 +102,6 @@ const KEYS: [(&str, &[&str]); 4] = [
             "dead_letter_topic",
         ],
     ),
-    ("source/config/connection/consumer_config", &["oauth_cb"]),
     ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds"]),
 ];
 

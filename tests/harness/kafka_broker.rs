@@ -33,6 +33,8 @@ pub(crate) struct KafkaBroker {
 }
 
 struct OwnBroker {
+    /// The listener that lets in whoever shows a token.
+    oauth_port: u16,
     directory: PathBuf,
     process: Mutex<Option<Child>>,
 }
@@ -55,13 +57,15 @@ impl KafkaBroker {
     /// # Panics
     /// If the jars are not there (the message says how to get them) or the broker does not come up.
     pub(crate) fn start() -> Self {
-        let (kafka_port, controller_port) = free_ports();
+        let [kafka_port, oauth_port, controller_port] = free_ports();
         let directory = new_directory();
-        fs::write(directory.join("server.properties"), properties(&directory, kafka_port, controller_port))
+        let ports = [kafka_port, oauth_port, controller_port];
+        fs::write(directory.join("server.properties"), properties(&directory, ports))
             .expect("the broker's settings can be written");
         fs::write(directory.join("log4j2.properties"), include_str!("kafka-log4j2.properties"))
             .expect("the broker's log settings can be written");
-        let own = OwnBroker { process: Mutex::new(Some(launch(&directory, Some("format")))), directory };
+        let process = Mutex::new(Some(launch(&directory, Some("format"))));
+        let own = OwnBroker { oauth_port, process, directory };
         let broker = Self { bootstrap: format!("127.0.0.1:{kafka_port}"), own: Some(own) };
         broker.wait_until_up();
         broker
@@ -80,6 +84,13 @@ impl KafkaBroker {
         let printed = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
         printed.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    }
+
+    /// The address that lets in whoever shows a token of SASL/OAUTHBEARER, and wants to see a fresh one
+    /// every three seconds.
+    pub(crate) fn oauth_bootstrap(&self) -> String {
+        let own = self.own.as_ref().expect("only a broker of the tests' own has this listener");
+        format!("127.0.0.1:{}", own.oauth_port)
     }
 
     /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
@@ -216,25 +227,27 @@ fn new_directory() -> PathBuf {
     directory
 }
 
-/// Two ports that were free a moment ago: both are held until both are known, so they differ.
-fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (first, second) = (bind(), bind());
-    let port = |listener: &TcpListener| listener.local_addr().expect("a bound address").port();
-    (port(&first), port(&second))
+/// Ports that were free a moment ago: all are held until all are known, so they differ.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("a bound address").port())
 }
 
 /// Everything that Kafka replicates is replicated once, nothing waits for further members, the
 /// broker's own buffers are small, and a killed broker may come back as soon as its session is over.
-fn properties(directory: &Path, kafka_port: u16, controller_port: u16) -> String {
+fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16; 3]) -> String {
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}\n\
-         listeners=PLAINTEXT://127.0.0.1:{kafka_port},CONTROLLER://127.0.0.1:{controller_port}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port},CONTROLLER://127.0.0.1:{controller_port}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port}\n\
+         inter.broker.listener.name=PLAINTEXT\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         sasl.enabled.mechanisms=OAUTHBEARER\n\
+         listener.name.oauth.oauthbearer.sasl.jaas.config={login} required;\n\
+         listener.name.oauth.oauthbearer.connections.max.reauth.ms=3000\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
          offsets.topic.num.partitions=4\n\
@@ -256,5 +269,7 @@ fn properties(directory: &Path, kafka_port: u16, controller_port: u16) -> String
          background.threads=2\n\
          log.cleaner.dedupe.buffer.size=4194304\n",
         data = directory.join("data").display(),
+        // With no further options it takes unsigned tokens and looks at their times alone.
+        login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
     )
 }

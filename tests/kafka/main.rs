@@ -17,6 +17,7 @@ mod group_members;
 mod kafka_itself;
 mod monitoring;
 mod offsets;
+mod oauth;
 mod ordering;
 mod registry_outage;
 mod start_position;

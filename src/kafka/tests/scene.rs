@@ -208,6 +208,7 @@ pub(super) fn start_with(
     let parts = ConsumerParts {
         pipeline: group.to_owned(),
         settings: ConsumerSettings {
+            oauth: None,
             group_id: group.to_owned(),
             properties: properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             topics: vec![(TOPIC.to_owned(), Route::PlatformEvent)],
