@@ -20,7 +20,6 @@ use super::committer::{CommitBell, CommitSettings, Committer};
 use super::connect::connect;
 use super::context::{RebalanceRequest, RelayConsumer, RelayContext};
 use super::error::ConsumerError;
-use super::oauth::Tokens;
 use super::positions::Doubts;
 use super::reports::Reports;
 use super::screen::Screen;
@@ -100,9 +99,7 @@ pub fn consume<S: Screen, P: Processor>(
     // Every line of this thread names its pipeline.
     let _span = tracing::error_span!("consume", pipeline = parts.pipeline).entered();
     let config = consumer_config(&parts.settings);
-    let tokens =
-        parts.settings.oauth.clone().map(Tokens::start).transpose().map_err(ConsumerError::Tokens)?;
-    let context = RelayContext::new(&parts.pipeline, tokens);
+    let context = RelayContext::new(&parts.pipeline, &parts.settings)?;
     let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;
     let consumer = Arc::new(consumer);
     let commits = CommitSettings {

@@ -17,7 +17,9 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::error::ConsumerError;
 use super::oauth::{Tokens, token_of};
+use super::settings::ConsumerSettings;
 use crate::event::TopicPartition;
 
 /// The consumer of a pipeline.
@@ -47,9 +49,14 @@ pub(super) struct RelayContext {
 }
 
 impl RelayContext {
-    /// The context of the consumer of this pipeline.
-    pub(super) fn new(pipeline: &str, tokens: Option<Tokens>) -> Self {
-        Self { pipeline: pipeline.to_owned(), tokens, ..Self::default() }
+    /// The context of a client of this pipeline, which fetches tokens from here on where the settings
+    /// ask for them.
+    ///
+    /// # Errors
+    /// If the source of tokens cannot be used.
+    pub(super) fn new(pipeline: &str, settings: &ConsumerSettings) -> Result<Self, ConsumerError> {
+        let tokens = settings.oauth.clone().map(Tokens::start).transpose().map_err(ConsumerError::Tokens)?;
+        Ok(Self { pipeline: pipeline.to_owned(), tokens, ..Self::default() })
     }
 
     /// The oldest request of the group that was not answered yet.

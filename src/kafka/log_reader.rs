@@ -92,8 +92,9 @@ impl LogReader {
         topics.dedup();
         for topic in topics {
             // One consumer a topic: rdkafka tells the end of a partition by its number alone.
-            let consumer: RelayConsumer =
-                config.create_with_context(RelayContext::new(name)).map_err(ConsumerError::Create)?;
+            let consumer: RelayConsumer = config
+                .create_with_context(RelayContext::new(name, settings)?)
+                .map_err(ConsumerError::Create)?;
             let stretches =
                 stretches.iter().filter(|stretch| stretch.source.topic == topic).cloned().collect();
             let (sender, wanted) = (sender.clone(), Arc::clone(&wanted));

@@ -72,13 +72,15 @@ impl Onlooker {
         patience: Duration,
     ) -> Result<Self, ConsumerError> {
         let consumer: RelayConsumer = onlooker_config(settings)
-            .create_with_context(RelayContext::new(name))
+            .create_with_context(RelayContext::new(name, settings)?)
             .map_err(ConsumerError::Create)?;
         let began = Instant::now();
         let mut topics = Vec::with_capacity(settings.topics.len());
         let mut brokers = Vec::new();
         for (topic, route) in &settings.topics {
             let metadata = loop {
+                // Nothing is assigned: what comes is a request for a token, if anything.
+                drop(consumer.poll(Duration::ZERO));
                 match consumer.fetch_metadata(Some(topic), ATTEMPT.min(patience)) {
                     Ok(metadata) => break metadata,
                     Err(source) if began.elapsed() >= patience => {
