@@ -55,6 +55,8 @@ pub struct ConsumerParts<S> {
     pub reports: Arc<dyn Reports>,
     /// The bytes that may be held.
     pub budget: Arc<Budget>,
+    /// How long a partition may stand still that has something to read and that nothing holds.
+    pub stall_after: Duration,
     /// Cancelled when the pipeline has to stop.
     pub stop: CancellationToken,
 }
@@ -120,12 +122,12 @@ pub fn consume<S: Screen, P: Processor>(
     let mut poll_loop = PollLoop {
         consumer,
         drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
+        watchdog: Watchdog::new(parts.stall_after),
         parts,
         lanes,
         committer,
         slots: Slots::default(),
         doubts: Doubts::default(),
-        watchdog: Watchdog::default(),
         stop_by: None,
         half_poll_interval,
         runtime,

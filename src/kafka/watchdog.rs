@@ -11,17 +11,16 @@ use rdkafka::statistics::{Partition, Statistics};
 use super::slots::Slot;
 use crate::event::TopicPartition;
 
-/// How long a partition may stand still.
-const STALL: Duration = Duration::from_secs(30);
-
 /// What librdkafka's statistics say of a partition.
 pub(super) fn figures_of<'a>(statistics: &'a Statistics, source: &TopicPartition) -> Option<&'a Partition> {
     statistics.topics.get(&*source.topic)?.partitions.get(&source.partition)
 }
 
 /// What was seen of the partitions at the last looks, one for each statistics of librdkafka.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watchdog {
+    /// How long a partition may stand still.
+    patience: Duration,
     /// By epoch: the position, and since when it stands there with something to read and nothing in
     /// the way.
     standing: HashMap<u64, (i64, Instant)>,
@@ -29,6 +28,11 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
+    /// A watchdog that lets a partition stand still for so long.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, standing: HashMap::new(), barking: false }
+    }
+
     /// Looks at all partitions. `Some` if what is to be said has changed: why the pipeline stands, or
     /// that it moves again.
     pub(super) fn look<'a>(
@@ -53,7 +57,7 @@ impl Watchdog {
                 _ => Instant::now(),
             };
             self.standing.insert(number, (slot.next, since));
-            if since.elapsed() >= STALL && stalled.is_none() {
+            if since.elapsed() >= self.patience && stalled.is_none() {
                 stalled = Some(format!(
                     "{source} stands at offset {} for {} s although there is more to read and nothing holds it",
                     slot.next,

@@ -25,6 +25,10 @@ const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the registry is asked whether it is there, for readiness.
 const REGISTRY_PROBE: Duration = Duration::from_secs(10);
 
+/// How long a partition may stand still that has something to read and that nothing holds. Then `/livez`
+/// fails.
+const STALL: Duration = Duration::from_secs(30);
+
 /// How long an action may take to close. What it was given is acknowledged by then.
 const ACTION_CLOSES: Duration = Duration::from_secs(5);
 
@@ -159,6 +163,7 @@ impl Pipeline {
             ),
             reports: Arc::clone(&self.reports) as _,
             budget: Arc::clone(&budget),
+            stall_after: STALL,
             stop: stop.clone(),
         };
         let failure = Arc::new(OnceLock::new());

@@ -250,6 +250,7 @@ fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16;
          listener.name.oauth.oauthbearer.connections.max.reauth.ms=3000\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
+         message.max.bytes=4194304\n\
          offsets.topic.num.partitions=4\n\
          offsets.topic.replication.factor=1\n\
          transaction.state.log.num.partitions=1\n\

@@ -204,6 +204,11 @@ impl Relay {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn pid(&self) -> Pid {
         i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("the system gave this number")
     }

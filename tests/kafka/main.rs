@@ -8,6 +8,7 @@
 mod harness;
 
 mod all_topics;
+mod backpressure;
 mod commit_modes;
 mod dead_letters;
 mod failure_mode;

@@ -181,3 +181,26 @@ fn a_pause_does_not_outlive_its_assignment() {
     wait_until("everything is processed", || first.seen().len() == 51);
     first.stop();
 }
+
+#[test]
+fn a_partition_that_stands_still_although_nothing_holds_it_is_told_until_it_moves_again() {
+    let broker = Broker::new();
+    broker.produce(0, ["h"].into_iter().chain(["e"; 50]));
+    // One record at a time, so that most of them are still to be fetched when fetching fails.
+    let settings = DeliverySettings { max_uncommitted: 1, ..delivery() };
+    let more = [("group.protocol", "consumer"), ("statistics.interval.ms", "100")];
+    let running = start_with(&broker, "stands", settings, &more);
+    let stalled = || running.counts.stalled.lock().unwrap().clone();
+    wait_until("the partition pauses", || running.counts.pauses.load(AtomicOrdering::Relaxed) > 0);
+    let not_there = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
+    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[not_there; 1000]);
+    running.recorder.released.cancel();
+    wait_until("it is noticed", || {
+        stalled().is_some_and(|why| why.starts_with("PlatformEvent_v1[0] stands at offset "))
+    });
+    assert!(running.seen().len() < 51, "most could not be fetched");
+    broker.cluster.clear_request_errors(RDKafkaApiKey::Fetch);
+    wait_until("everything is processed", || running.seen().len() == 51);
+    wait_until("it is over", || stalled().is_none());
+    running.stop();
+}

@@ -24,6 +24,8 @@ use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 pub(super) const TOPIC: &str = "PlatformEvent_v1";
 pub(super) const PARTITIONS: i32 = 3;
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a partition may stand still.
+const STALL: Duration = Duration::from_secs(2);
 
 /// Drops records whose value begins with `d`.
 pub(super) struct Letters;
@@ -88,6 +90,8 @@ pub(super) struct Counts {
     pub(super) dropped: AtomicU64,
     pub(super) assigned: AtomicU64,
     pub(super) revocations: AtomicU64,
+    /// Why it stands still, if it does.
+    pub(super) stalled: Mutex<Option<String>>,
 }
 
 impl Reports for Counts {
@@ -99,7 +103,9 @@ impl Reports for Counts {
         self.dropped.fetch_add(records, AtomicOrdering::Relaxed);
     }
     fn screened(&self, _counts: ScreenCounts) {}
-    fn stalled(&self, _why: Option<String>) {}
+    fn stalled(&self, why: Option<String>) {
+        *self.stalled.lock().unwrap() = why;
+    }
     fn in_flight(&self, _events: usize, _bytes: usize) {}
     fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {
         self.assigned.store(partitions as u64, AtomicOrdering::Relaxed);
@@ -221,6 +227,7 @@ pub(super) fn start_with(
         screen: Letters,
         reports: Arc::clone(&counts) as Arc<dyn Reports>,
         budget: Arc::clone(&budget),
+        stall_after: STALL,
         stop: stop.clone(),
     };
     let handle = runtime.handle().clone();
