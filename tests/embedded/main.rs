@@ -7,6 +7,7 @@
 #[expect(dead_code, unused_imports, reason = "the harness serves another suite too")]
 mod harness;
 
+mod bad_input;
 mod command_line;
 mod main_job;
 mod quickstart;

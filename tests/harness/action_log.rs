@@ -71,6 +71,7 @@ pub(crate) struct DeadLetter {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct DeadLetterError {
     pub(crate) stage: String,
+    pub(crate) class: String,
     pub(crate) attempts: u32,
 }
 

@@ -2,6 +2,8 @@
 
 mod action_log;
 mod command;
+pub(crate) mod bad_input;
+mod bare_feeder;
 mod broker;
 mod commit_history;
 mod embedded_broker;

@@ -9,6 +9,7 @@ mod harness;
 
 mod all_topics;
 mod backpressure;
+mod bad_input;
 mod commit_modes;
 mod dead_letters;
 mod failure_mode;
