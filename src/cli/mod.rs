@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod actions;
+mod colour;
 mod completions;
 mod moment;
 mod offsets;
@@ -8,6 +9,7 @@ mod quickstart;
 mod run;
 mod signals;
 mod table;
+mod test;
 mod validate;
 
 use std::io::Write;
@@ -28,6 +30,7 @@ Examples:
   datahub-relay run -c /etc/datahub/actions    run every *.yml and *.yaml of a directory
   datahub-relay run                            run what is in the directories of DataHub's image
   datahub-relay validate -c recipe.yml         find every error of a recipe without running it
+  datahub-relay test -c recipe.yml             run the cases written beside a recipe, without any network
   datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
   datahub-relay completions bash               print a completion script for a shell
 
@@ -87,6 +90,8 @@ enum Command {
     Quickstart(quickstart::QuickstartArgs),
     /// Find every error of every recipe, with file, line and key; with --connect, whether all it needs is there.
     Validate(validate::ValidateArgs),
+    /// Run the cases written beside recipes, and show the differences. Touches no network.
+    Test(test::TestArgs),
     /// Show where the groups of recipes stand in their topics, or move them.
     Offsets(offsets::OffsetsArgs),
     /// Print a completion script for a shell.
@@ -116,6 +121,7 @@ pub fn main() -> ExitCode {
                 Err(error) => failed(&format!("cannot write the result: {error}")),
             }
         }
+        Command::Test(args) => ended(test::test(&args, &environment, &mut std::io::stdout().lock())),
         Command::Offsets(args) => {
             // What goes wrong is told by the command itself, once.
             if let Err(error) = quiet_log(&settings, &environment) {

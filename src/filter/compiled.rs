@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::config::{FilterConfig, FiltersConfig};
+use super::place::FilterPlace;
 use super::predicate::Predicate;
 use crate::event::{Envelope, EventType};
 
@@ -15,6 +16,8 @@ pub struct Filters(Box<[Filter]>);
 /// One filter: what it wants of each type of event.
 #[derive(Clone)]
 pub(super) struct Filter {
+    /// Where it stands in the recipe.
+    pub(super) place: FilterPlace,
     /// Of the types in [`EventType::STANDARD`], in their order.
     standard: [Wanted; EventType::STANDARD.len()],
     /// Of types that a recipe has given names to; one that is not here is not wanted.
@@ -35,8 +38,8 @@ pub(super) enum Wanted {
 impl Filters {
     /// Compiles what a recipe says under `filters` and under `filter`.
     pub fn compile(filters: &FiltersConfig, filter: Option<&FilterConfig>) -> Self {
-        let of_type = filters.0.iter().map(|filter| {
-            Filter::compile(filter.filter.keys(), |event_type| {
+        let of_type = filters.0.iter().enumerate().map(|(index, filter)| {
+            Filter::compile(FilterPlace::Filters(index), filter.filter.keys(), |event_type| {
                 let spec = filter.filter.get(event_type)?;
                 Some(match spec.as_ref().and_then(|spec| spec.event.as_deref()) {
                     None => Wanted::Everything,
@@ -49,13 +52,20 @@ impl Filters {
 
     /// Whether the event passes all filters.
     pub fn matches(&self, envelope: &Envelope) -> bool {
-        self.0.iter().all(|filter| match filter.wanted(&envelope.event_type) {
-            Wanted::Nothing => false,
-            Wanted::Everything => true,
+        self.rejecting(envelope).is_none()
+    }
+
+    /// The first filter that does not let the event pass.
+    #[inline]
+    pub fn rejecting(&self, envelope: &Envelope) -> Option<FilterPlace> {
+        let rejecting = self.0.iter().find(|filter| match filter.wanted(&envelope.event_type) {
+            Wanted::Nothing => true,
+            Wanted::Everything => false,
             Wanted::AnyOf(predicates) => {
-                predicates.iter().any(|predicate| predicate.matches(|name| envelope.event.field(name)))
+                !predicates.iter().any(|predicate| predicate.matches(|name| envelope.event.field(name)))
             }
-        })
+        });
+        rejecting.map(|filter| filter.place)
     }
 
     pub(super) fn all(&self) -> &[Filter] {
@@ -66,6 +76,7 @@ impl Filters {
 impl Filter {
     /// `names` are the types that the filter names, `wanted` what it says of each.
     fn compile<'n>(
+        place: FilterPlace,
         names: impl IntoIterator<Item = &'n String>,
         wanted: impl Fn(&str) -> Option<Wanted>,
     ) -> Self {
@@ -74,6 +85,7 @@ impl Filter {
             (!is_standard).then(|| Some((name.as_str().into(), wanted(name)?)))?
         };
         Self {
+            place,
             standard: EventType::STANDARD
                 .map(|event_type| wanted(event_type.as_str()).unwrap_or(Wanted::Nothing)),
             other: names.into_iter().filter_map(of_other).collect(),
@@ -82,7 +94,7 @@ impl Filter {
 
     fn of_older_style(filter: &FilterConfig) -> Self {
         let names = filter.event_type.names();
-        Self::compile(names, |event_type| {
+        Self::compile(FilterPlace::Filter, names, |event_type| {
             names.iter().any(|name| name == event_type).then(|| match &filter.event {
                 None => Wanted::Everything,
                 Some(predicate) => Wanted::any_of(std::slice::from_ref(predicate)),

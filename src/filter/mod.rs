@@ -6,6 +6,7 @@
 
 mod compiled;
 mod config;
+mod place;
 mod predicate;
 mod scan;
 #[cfg(test)]
@@ -13,4 +14,5 @@ mod tests;
 
 pub use compiled::Filters;
 pub use config::{EventTypeFilterConfig, EventTypeSpec, FilterConfig, FiltersConfig, OneOrMany};
+pub use place::FilterPlace;
 pub use scan::ScanVerdict;

@@ -2,6 +2,7 @@
 //! nothing here allocates.
 
 use super::compiled::{Filters, Wanted};
+use super::place::FilterPlace;
 use super::predicate::{Matcher, Predicate};
 use crate::event::{EventType, FieldSet, Route, Scanned, ScannedFields};
 
@@ -40,21 +41,36 @@ impl Filters {
     /// certainly say no, whatever the rest of the record holds.
     #[inline]
     pub fn decide_on_scan(&self, route: &Route, fields: &ScannedFields<'_>) -> ScanVerdict {
-        let rejected = match route {
+        match self.rejecting_on_scan(route, fields) {
+            Some(_) => ScanVerdict::Drop,
+            None => ScanVerdict::MayPass,
+        }
+    }
+
+    /// The first filter that certainly rejects an event of which a scan found these fields.
+    #[inline]
+    pub fn rejecting_on_scan(&self, route: &Route, fields: &ScannedFields<'_>) -> Option<FilterPlace> {
+        match route {
             Route::ChangeLog => self.rejects(&EventType::MetadataChangeLog, fields),
             Route::Proposal => self.rejects(&EventType::MetadataChangeProposal, fields),
             Route::PlatformEvent | Route::EveryPlatformEvent => match fields.event_name {
                 Scanned::Text(name) => match EventType::of_platform_event(name) {
-                    Some(event_type) => self.wants_no(&event_type),
-                    None => {
-                        *route == Route::EveryPlatformEvent && self.rejects(&EventType::PlatformEvent, fields)
+                    Some(event_type) => self.rejecting_type(&event_type),
+                    None if *route == Route::EveryPlatformEvent => {
+                        self.rejects(&EventType::PlatformEvent, fields)
                     }
+                    None => None,
                 },
-                Scanned::Unknown | Scanned::Null => false,
+                Scanned::Unknown | Scanned::Null => None,
             },
-            Route::FailedProposal | Route::Avro(_) => false,
-        };
-        if rejected { ScanVerdict::Drop } else { ScanVerdict::MayPass }
+            Route::FailedProposal | Route::Avro(_) => None,
+        }
+    }
+
+    /// Where [`Self::decide_unscanned`] drops everything: the first filter that wants nothing of the
+    /// first type of event that may come.
+    pub fn rejecting_route(&self, route: &Route) -> Option<FilterPlace> {
+        route.event_types().first().and_then(|event_type| self.rejecting_type(event_type))
     }
 
     /// Decides on what the topic carries alone: whether no type of event that may come on it is
@@ -66,7 +82,14 @@ impl Filters {
 
     /// Whether some filter lets no event of this type pass, whatever it holds.
     pub fn wants_no(&self, event_type: &EventType) -> bool {
-        self.all().iter().any(|filter| matches!(filter.wanted(event_type), Wanted::Nothing))
+        self.rejecting_type(event_type).is_some()
+    }
+
+    /// The first filter that lets no event of this type pass.
+    #[inline]
+    fn rejecting_type(&self, event_type: &EventType) -> Option<FilterPlace> {
+        let rejecting = self.all().iter().find(|filter| matches!(filter.wanted(event_type), Wanted::Nothing));
+        rejecting.map(|filter| filter.place)
     }
 
     /// The fields of events of this type that can decide something.
@@ -82,16 +105,17 @@ impl Filters {
         }
     }
 
-    /// Whether some filter certainly rejects an event of this type.
+    /// The first filter that certainly rejects an event of this type.
     #[inline]
-    fn rejects(&self, event_type: &EventType, fields: &ScannedFields<'_>) -> bool {
-        self.all().iter().any(|filter| match filter.wanted(event_type) {
+    fn rejects(&self, event_type: &EventType, fields: &ScannedFields<'_>) -> Option<FilterPlace> {
+        let rejecting = self.all().iter().find(|filter| match filter.wanted(event_type) {
             Wanted::Nothing => true,
             Wanted::Everything => false,
             Wanted::AnyOf(predicates) => {
                 !predicates.iter().any(|predicate| may_match(event_type, predicate, fields))
             }
-        })
+        });
+        rejecting.map(|filter| filter.place)
     }
 }
 

@@ -11,6 +11,7 @@ mod run;
 mod screen;
 mod stages;
 mod tally;
+mod trial;
 #[cfg(test)]
 mod tests;
 
@@ -18,3 +19,4 @@ pub use build::{BuildError, Pipeline, Surroundings};
 pub use inspection::{Found, Verdict, inspect};
 pub use run::{Ended, PipelineError};
 pub use tally::Summary;
+pub use trial::{DroppedBy, Judgement, Trial};

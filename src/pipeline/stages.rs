@@ -130,7 +130,7 @@ impl Stages {
         let transformed = match catch_unwind(AssertUnwindSafe(|| transforms.apply(&envelope))) {
             Ok(Ok(Transformed::Unchanged)) => None,
             Ok(Ok(Transformed::Changed(transformed))) => Some(transformed),
-            Ok(Ok(Transformed::Dropped)) => return dropped(DropReason::Transform),
+            Ok(Ok(Transformed::Dropped(_))) => return dropped(DropReason::Transform),
             Ok(Err(error)) => {
                 let failure = failed_once(Stage::Transform, error.class(), error.to_string());
                 return self.give_up(delivery, Some(&envelope), failure).await;

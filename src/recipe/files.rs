@@ -10,7 +10,7 @@ use crate::yaml::Problem;
 
 /// The files behind `paths`, each once, in the order given; those of a directory by name. What is
 /// wrong with a path goes to `problems`.
-pub(super) fn recipe_files(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+pub fn recipe_files(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {

@@ -4,6 +4,7 @@
 //! stages make of their parts becomes a [`Recipe`]. All errors of all files are found in one go, each
 //! with file, line and key; a recipe with an error does not keep the others from running.
 
+mod cases;
 mod files;
 mod load;
 mod model;
@@ -25,6 +26,8 @@ use crate::kafka::ConsumerSettings;
 use crate::transform::Transforms;
 
 pub use crate::yaml::Problem;
+pub use cases::{Case, CaseConfig, CaseFile, EventConfig, ExpectConfig, ExpectMap, ExpectWord, Expected};
+pub use files::recipe_files;
 pub use load::{Disabled, Loaded, load};
 pub use private_files::PrivateFiles;
 
@@ -56,4 +59,6 @@ pub struct Recipe {
     /// How DataHub's own API is reached, for actions that call it; `None` where the environment, which
     /// nobody may need, says nothing that could be used.
     pub datahub: Option<DatahubSettings>,
+    /// The cases that stand in the recipe itself.
+    pub cases: Vec<Case>,
 }

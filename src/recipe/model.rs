@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::cases::CaseConfig;
 use crate::datahub::DatahubConfig;
 use crate::delivery::OptionsConfig;
 use crate::filter::FilterConfig;
@@ -35,6 +36,8 @@ pub(super) struct RecipeConfig {
     datahub: Option<DatahubConfig>,
     /// Delivery: retries, dead letters, order, commits.
     options: Option<OptionsConfig>,
+    /// Cases for `datahub-relay test`: events in, and what must reach the action.
+    tests: Option<Vec<CaseConfig>>,
 }
 
 /// Something with a `type` that says what its `config` means.

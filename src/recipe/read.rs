@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::Recipe;
+use super::cases::cases_of;
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
 use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS, not_supported_yet};
@@ -69,6 +70,7 @@ pub(super) fn read(
     let transforms = transforms(root, event_types.as_deref(), findings);
     let action = action(root, findings);
     let datahub = datahub(root, environment, findings);
+    let cases = cases_of(file, root, findings);
     let options = part::<OptionsConfig>(root, "options").unwrap_or_default();
     let async_commit = source.as_ref().and_then(KafkaSourceConfig::async_commit);
     let delivery = options.resolve(&top.key("options"), async_commit, findings);
@@ -94,6 +96,7 @@ pub(super) fn read(
         action: action?,
         delivery: delivery?,
         datahub,
+        cases,
     })
 }
 

@@ -85,8 +85,7 @@ fn is_python_class(kind: &str) -> bool {
 }
 
 /// (the keys above, the key).
-const KEYS: [(&str, &[&str]); 3] = [
-    ("", &["tests"]),
+const KEYS: [(&str, &[&str]); 2] = [
     (
         "source/config",
         &[

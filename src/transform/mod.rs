@@ -55,8 +55,8 @@ pub enum Transformed {
     Unchanged,
     /// It is another one now.
     Changed(Box<Envelope>),
-    /// A transform let it fall.
-    Dropped,
+    /// The transform at this place of the list, from 0, let it fall.
+    Dropped(usize),
 }
 
 /// Why an event could not be transformed. Another attempt would fail in the same way.
@@ -123,7 +123,7 @@ impl Transforms {
             let current = changed.as_deref().unwrap_or(envelope);
             match transform {
                 Transform::Filter(filter) if filter.lets_pass(current) => {}
-                Transform::Filter(_) => return Ok(Transformed::Dropped),
+                Transform::Filter(_) => return Ok(Transformed::Dropped(index)),
                 Transform::Project(project) if project.concerns(&current.event_type) => {
                     project.apply(object_in(&mut changed, envelope));
                 }

@@ -40,7 +40,7 @@ fn event_after(transforms: &[TransformConfig], event: Value) -> Value {
     match compiled(transforms).apply(&object(event.clone())).unwrap() {
         Transformed::Unchanged => event,
         Transformed::Changed(envelope) => serde_json::to_value(&envelope.event).unwrap(),
-        Transformed::Dropped => Value::Null,
+        Transformed::Dropped(_) => Value::Null,
     }
 }
 

@@ -86,13 +86,6 @@ fn an_unset_variable_names_itself() {
 
 #[test]
 fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
-    assert_eq!(
-        errors(&minimal("tests: []\noptions: {on_gap: wait}\n")),
-        [
-            "recipe.yml:6:1: tests: is not supported yet by this version; remove the key",
-            "recipe.yml:7:11: options.on_gap: `wait` is not supported yet by this version; use `continue`",
-        ]
-    );
     let keys = [
         "topic: a",
         "topics: [a]",

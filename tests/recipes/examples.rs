@@ -17,6 +17,8 @@ fn examples() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/recipes");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Those hold the recipes' cases: see cases.rs.
+    files.retain(|file| !file.to_string_lossy().ends_with("_test.yml"));
     files.sort();
     files
 }
@@ -64,7 +66,7 @@ fn transformed(recipe: &Recipe, event_type: EventType, event: Value) -> Value {
     let position = Position { source, offset: 0 };
     match recipe.transforms.apply(&Envelope::new(event_type, Event::Object(event), position)).unwrap() {
         Transformed::Changed(envelope) => serde_json::to_value(&envelope.event).unwrap(),
-        Transformed::Dropped => Value::Null,
+        Transformed::Dropped(_) => Value::Null,
         Transformed::Unchanged => panic!("the example changes every event"),
     }
 }

@@ -119,7 +119,7 @@ impl FateFinder {
     fn if_not_taken(&self, envelope: &Envelope) -> Fate {
         if self.filters.matches(envelope) {
             return match self.transforms.apply(envelope) {
-                Ok(Transformed::Dropped) => Fate::Dropped("a transform lets it fall".to_owned()),
+                Ok(Transformed::Dropped(_)) => Fate::Dropped("a transform lets it fall".to_owned()),
                 _ => Fate::Missing("the filters want it, and the action never took it"),
             };
         }

@@ -1,0 +1,212 @@
+//! `datahub-relay test`: the cases beside the shipped recipes, and what a case that fails looks like.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+use crate::directory::{Directory, minimal};
+
+/// Exit code and standard output, without the directory's path.
+fn test(path: &Path, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::cargo_bin("datahub-relay").unwrap();
+    command.env_clear().envs(variables.iter().copied()).args(["test", "-c"]).arg(path);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let prefix = format!("{}/", path.display());
+    (output.status.code(), String::from_utf8(output.stdout).unwrap().replace(&prefix, ""))
+}
+
+const TAGS: &str = "filters:
+  - type: event_type
+    config:
+      filter:
+        EntityChangeEvent_v1:
+          event: [{category: TAG}]
+";
+
+/// Cases for a recipe that wants tags.
+fn with_cases(cases: &str) -> Directory {
+    let cases = format!("tests:\n{cases}");
+    Directory::with(&[("tags.yml", &minimal(TAGS)), ("tags_test.yml", &cases)])
+}
+
+fn entity_change(category: &str) -> String {
+    format!(
+        "{{event_type: EntityChangeEvent_v1, event: {{entityType: dataset, entityUrn: u, category: {category}, \
+         operation: ADD, auditStamp: {{actor: a, time: 1}}}}}}"
+    )
+}
+
+#[test]
+fn every_shipped_recipe_has_cases_that_come_out_as_they_say() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/recipes");
+    let (code, output) = test(&directory, &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("has no cases"), "{output}");
+    assert!(output.contains(": all as expected"), "{output}");
+}
+
+#[test]
+fn a_case_that_fails_says_where_it_stands_what_was_expected_and_what_was_found() {
+    let directory = with_cases(&format!(
+        "- name: owners are dropped
+  event: {}
+  expect: dropped
+- name: tags are dropped
+  event: {}
+  expect: {{dropped_by: 'filters[0]'}}
+- name: an owner and a tag reach the action
+  events: [{}, {}]
+  expect: unchanged
+",
+        entity_change("OWNER"),
+        entity_change("TAG"),
+        entity_change("TAG"),
+        entity_change("OWNER"),
+    ));
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        output,
+        "p (tags.yml)
+  ok    owners are dropped
+  FAIL  tags are dropped
+        tags_test.yml:5
+        expected: it is dropped by filters[0]
+        found:    it reaches the action
+  FAIL  an owner and a tag reach the action
+        tags_test.yml:8
+        events[1]
+        expected: it reaches the action unchanged
+        found:    it is dropped by filters[0]
+
+3 cases of 1 recipe: 2 not as expected
+"
+    );
+}
+
+#[test]
+fn another_event_than_the_expected_one_is_shown_line_by_line() {
+    let directory = with_cases(&format!(
+        "- name: part of it
+  event: {tag}
+  expect: {{contains: {{category: TAG, operation: REMOVE}}}}
+- name: whole
+  event: {tag}
+  expect: {{event: {{category: TAG}}}}
+",
+        tag = entity_change("TAG")
+    ));
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(1));
+    let part = "        found:    it reaches the action
+        - expected
+        + found
+          {
+            \"category\": \"TAG\",
+        -   \"operation\": \"REMOVE\"
+        +   \"operation\": \"ADD\"
+          }
+";
+    assert!(output.contains(part), "{output}");
+    assert!(output.contains("        +   \"entityUrn\": \"u\","), "{output}");
+}
+
+#[test]
+fn what_is_wrong_with_a_case_is_an_error_with_its_line() {
+    let directory = with_cases(
+        "- name: one
+  event: {event_type: EntityChangeEvent_v1, event: {}}
+  expect: droped
+- name: two
+  evnt: {event_type: EntityChangeEvent_v1, event: {}}
+  expect: dropped
+- name: three
+  event: {event_type: EntityChangeEvent_v1, event: {}}
+  expect: {dead_letter: pay}
+- name: four
+  event: {event_type: EntityChangeEvent_v1, event: {}}
+  expect: {contains: {}, dropped_by: filter}
+- name: five
+  expect: dropped
+",
+    );
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(1));
+    for line in [
+        "error: tags_test.yml:4:3: tests[0].expect: expected one of unchanged, dropped, found text \"droped\"",
+        "error: tags_test.yml:6:3: tests[1].evnt: unknown key; did you mean \"event\"?",
+        "error: tags_test.yml:10:12: tests[2].expect.dead_letter: expected a stage (envelope, ",
+        "error: tags_test.yml:13:3: tests[3].expect: needs one of `event`, `contains`, `dropped_by` and `dead_letter`",
+        "error: tags_test.yml:14:3: tests[4]: needs one of `event` and `events`, with at least one event",
+    ] {
+        assert!(output.contains(line), "{line}\nin\n{output}");
+    }
+}
+
+#[test]
+fn an_event_that_cannot_be_as_it_is_written_fails_its_case() {
+    let change_log = |event: &str| {
+        format!(
+            "- name: one
+  event: {{event_type: MetadataChangeLogEvent_v1, event: {event}}}
+  expect: dropped
+"
+        )
+    };
+    for (cases, text) in [
+        (change_log("{entityType: dataset, changeType: UPSERT, aspect: {valu: x}}"), "is not"),
+        (
+            change_log("{entityType: dataset, changeType: UPSERT, aspectname: x}"),
+            "has no field `aspectname`; remove it",
+        ),
+        (change_log("{entityType: dataset}"), "lacks its field `changeType`"),
+        (
+            "- {name: one, event: {event_type: EntityChange, event: {}}, expect: dropped}\n".to_owned(),
+            "no event has the type \"EntityChange\"; types are MetadataChangeLogEvent_v1, ",
+        ),
+    ] {
+        let (code, output) = test(with_cases(&cases).path(), &[]);
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains(text), "{text}\nin\n{output}");
+    }
+}
+
+#[test]
+fn cases_may_stand_in_the_recipe_itself() {
+    let cases = format!(
+        "{TAGS}tests:\n  - {{name: a tag passes, event: {}, expect: unchanged}}\n",
+        entity_change("TAG")
+    );
+    let directory = Directory::with(&[("tags.yml", &minimal(&cases))]);
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("  ok    a tag passes\n"), "{output}");
+}
+
+#[test]
+fn the_recipe_is_read_with_the_variables_of_its_cases() {
+    let recipe = minimal("filter: {event_type: EntityChangeEvent_v1, event: {category: '${WANTED}'}}\n");
+    let cases = format!(
+        "environment: {{WANTED: TAG}}\ntests: [{{name: it is wanted, event: {}, expect: unchanged}}]\n",
+        entity_change("TAG")
+    );
+    let directory = Directory::with(&[("a.yml", &recipe), ("a_test.yml", &cases)]);
+    for variables in [&[][..], &[("WANTED", "OWNER")]] {
+        assert_eq!(test(directory.path(), variables).0, Some(0));
+    }
+}
+
+#[test]
+fn nothing_to_run_is_no_success() {
+    let directory = Directory::with(&[("a.yml", &minimal(""))]);
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!((code, output.as_str()), (Some(1), "note: a.yml has no cases\n\nno cases were run\n"));
+    let directory = Directory::with(&[("a.yml", &minimal("")), ("b_test.yml", "tests: []\n")]);
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        output.starts_with("error: b_test.yml: holds cases of a recipe that is not beside it\n"),
+        "{output}"
+    );
+}
