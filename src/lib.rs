@@ -26,6 +26,8 @@ pub mod findings;
 pub mod line_file;
 // How DataHub's own API is reached, as a recipe or the environment says.
 pub mod datahub;
+// How this program speaks HTTP to others.
+pub mod http_client;
 // What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
 // What can be seen from outside: metric names, logs, health, and the HTTP endpoint.

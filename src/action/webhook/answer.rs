@@ -1,6 +1,5 @@
 //! What an answer means.
 
-use std::error::Error;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -87,21 +86,6 @@ impl Kept {
             None => line,
         }
     }
-}
-
-/// An error and what caused it, each thing said once.
-pub(super) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut shown = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !shown.contains(&text) {
-            shown.push_str(": ");
-            shown.push_str(&text);
-        }
-        source = cause.source();
-    }
-    shown
 }
 
 #[cfg(test)]

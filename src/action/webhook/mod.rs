@@ -18,9 +18,10 @@ use async_trait::async_trait;
 use reqwest::{Client, Method, Response};
 use url::form_urlencoded::byte_serialize;
 
-use self::answer::{Kept, Meaning, advice_on, meaning_of, retry_after, with_causes};
+use self::answer::{Kept, Meaning, advice_on, meaning_of, retry_after};
 use super::{Action, ActionError, Reach};
 use crate::event::{Envelope, Position};
+use crate::http_client::with_causes;
 
 pub use client::WebhookSetupError;
 pub use config::{WebhookConfig, WebhookSettings};

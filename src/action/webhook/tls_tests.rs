@@ -1,84 +1,16 @@
 //! A webhook behind TLS, with authorities and identities made for the test.
 
-use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use super::tests::{event, webhook};
 use super::*;
-
-/// An authority, and files with what it signed.
-struct Authority {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self { folder, issuer: Issuer::new(params, key) }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// The files of a certificate that this authority signed, and of its key.
-    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = certificate.signed_by(&key, &self.issuer).unwrap();
-        let path = |end: &str| self.folder.path().join(format!("{name}.{end}"));
-        fs::write(path("crt"), certificate.pem()).unwrap();
-        fs::write(path("key"), key.serialize_pem()).unwrap();
-        (path("crt"), path("key"))
-    }
-}
+use crate::http_client::authority::Authority;
 
 /// An endpoint that lets in whoever shows a certificate of `authority`, and says yes to everything.
 async fn start(authority: &Authority) -> String {
-    let (certificate, key) = authority.sign("localhost");
-    let mut trusted = RootCertStore::empty();
-    trusted.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider));
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier.build().unwrap())
-        .with_single_cert(
-            vec![CertificateDer::from_pem_file(certificate).unwrap()],
-            PrivateKeyDer::from_pem_file(key).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // A client that is not let in, or does not trust us, ends here.
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut request = [0; 4096];
-            if stream.read(&mut request).await.is_ok() {
-                let _ = stream.write_all(b"HTTP/1.1 204 Yes\r\nconnection: close\r\n\r\n").await;
-                let _ = stream.shutdown().await;
-            }
-        }
-    });
+    let port = authority.serve("HTTP/1.1 204 Yes\r\nconnection: close\r\n\r\n".to_owned()).await;
     format!("https://localhost:{port}/hook")
 }
 
@@ -126,5 +58,5 @@ fn files_that_hold_something_else_keep_the_pipeline_from_starting() {
     assert!(text.contains("does not hold certificates"), "{text}");
     let text =
         refused(json!({"url": url, "client_certificate_path": certificate, "client_key_path": certificate}));
-    assert!(text.contains("unencrypted key"), "{text}");
+    assert!(text.contains("the certificate's key"), "{text}");
 }

@@ -118,21 +118,6 @@ impl Refusal {
     }
 }
 
-/// An error and what caused it, for a person, outermost first, each text once.
-pub(super) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut shown = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !shown.contains(&text) {
-            shown.push_str(": ");
-            shown.push_str(&text);
-        }
-        source = cause.source();
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

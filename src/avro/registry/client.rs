@@ -1,5 +1,6 @@
 //! One address of a registry, asked through its client library.
 
+use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_referenced_schema, get_schema_by_id,
 };
@@ -8,11 +9,11 @@ use schema_registry_converter::schema_registry_common::{RegisteredReference, Sch
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::answer::{AnswerGuard, Meaning, Refusal, with_causes};
+use super::answer::{AnswerGuard, Meaning, Refusal};
 use super::error::RegistrySetupError;
-use super::tls::HttpParts;
 use crate::avro::settings::{RegistryAuth, RegistrySettings};
 use crate::avro::wire::SchemaId;
+use crate::http_client::{self, with_causes};
 
 /// A schema may refer to at most so many others, directly or through them.
 const MOST_REFERENCES: usize = 100;
@@ -57,6 +58,7 @@ impl RegistryClient {
     }
 
     fn new(url: &Url, settings: &RegistrySettings, http: &HttpParts) -> Result<Self, RegistrySetupError> {
+        let scheme = url.scheme();
         let url = base_of(url)?;
         let mut builder = SrSettings::new_builder(url.clone());
         builder.set_timeout(settings.timeout).with_middleware(AnswerGuard);
@@ -69,7 +71,7 @@ impl RegistryClient {
                 builder.set_token_authorization(token.expose_secret());
             }
         }
-        let client = http.client(&url);
+        let client = http.client(scheme);
         let settings =
             builder.build_with(client).map_err(|error| RegistrySetupError::Client(with_causes(&error)))?;
         Ok(Self { url, settings })
@@ -114,6 +116,44 @@ impl RegistryClient {
             found.push(schema.schema);
         }
         Ok(found)
+    }
+}
+
+/// The certificates and keys that the settings name, read, and the proxy.
+struct HttpParts {
+    authorities: Option<Vec<Certificate>>,
+    identity: Option<Identity>,
+    proxy: Option<Proxy>,
+}
+
+impl HttpParts {
+    fn read(settings: &RegistrySettings) -> Result<Self, RegistrySetupError> {
+        let authorities = settings.ca_file.as_deref().map(http_client::authorities).transpose()?;
+        let identity = match (&settings.certificate_file, &settings.key_file) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                Some(http_client::identity(certificate, key, settings.key_password.as_ref())?)
+            }
+            _ => return Err(RegistrySetupError::HalfAnIdentity),
+        };
+        // What is wrong with the proxy is not said: its URL may hold a password.
+        let proxy = settings.proxy.as_ref().map(|proxy| Proxy::all(proxy.expose_secret()));
+        let proxy = proxy.transpose().map_err(|_| RegistrySetupError::Proxy)?;
+        Ok(Self { authorities, identity, proxy })
+    }
+
+    fn client(&self, scheme: &str) -> ClientBuilder {
+        let mut client = http_client::builder(scheme);
+        if let Some(authorities) = &self.authorities {
+            client = client.tls_certs_only(authorities.iter().cloned());
+        }
+        if let Some(identity) = &self.identity {
+            client = client.identity(identity.clone());
+        }
+        if let Some(proxy) = &self.proxy {
+            client = client.proxy(proxy.clone());
+        }
+        client
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a look-up, or the building of the client, can fail with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::avro::wire::SchemaId;
+use crate::http_client::CertificateError;
 
 /// Why a schema could not be had. The text names what was asked, what was answered and what to do; it
 /// holds no credentials.
@@ -84,26 +84,11 @@ pub enum RegistrySetupError {
     /// An address is not one of HTTP.
     #[error("the schema registry URL `{0}` must begin with http:// or https://")]
     Scheme(String),
-    /// A file can't be read.
-    #[error("cannot read {}, which {key} names: {source}", path.display())]
-    File {
-        /// The key of the recipe that names the file.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{} does not hold {expected} as PEM: {reason}", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        expected: &'static str,
-        /// What the parser said.
-        reason: String,
-    },
+    /// A file with certificates or a key can't be used.
+    #[error(
+        "the schema registry's TLS files: {0}; see ssl.ca.location, ssl.certificate.location, ssl.key.location and ssl.key.password"
+    )]
+    Certificates(#[from] CertificateError),
     /// A certificate without its key, or a key without its certificate.
     #[error(
         "ssl.certificate.location and ssl.key.location of the schema registry go together; set both or neither"

@@ -9,7 +9,6 @@ mod client;
 mod error;
 mod look_ups;
 mod presence;
-mod tls;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]

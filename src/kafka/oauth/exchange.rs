@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::TokenError;
+use crate::http_client::{self, with_causes};
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -43,12 +44,9 @@ impl Seconds {
     }
 }
 
-/// A client for requests to `what`.
+/// A client for these requests.
 pub(super) fn client() -> Result<Client, TokenError> {
-    // rustls is built without a default for its cryptography; an error says that it was chosen before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("datahub-relay/", env!("CARGO_PKG_VERSION")))
+    http_client::builder("https")
         .timeout(REQUEST)
         // A token must go to nobody but who was asked for it.
         .redirect(reqwest::redirect::Policy::none())
@@ -67,7 +65,7 @@ pub(super) async fn ask<T: DeserializeOwned>(what: &str, request: RequestBuilder
 /// The same for an answer that is plain text.
 pub(super) async fn ask_for_text(what: &str, request: RequestBuilder) -> Result<String, TokenError> {
     let failed = |error: reqwest::Error| {
-        TokenError(format!("{what} cannot be asked: {}", causes(&error.without_url())))
+        TokenError(format!("{what} cannot be asked: {}", with_causes(&error.without_url())))
     };
     let mut answer = request.send().await.map_err(failed)?;
     let status = answer.status();
@@ -85,15 +83,4 @@ pub(super) async fn ask_for_text(what: &str, request: RequestBuilder) -> Result<
     // Refusals explain themselves and hold no secret of ours.
     let shown: String = text.chars().take(300).collect();
     Err(TokenError(format!("{what} answered {status}: {}", shown.trim())))
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
