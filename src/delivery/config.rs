@@ -93,6 +93,8 @@ impl OptionsConfig {
         };
         let settings = DeliverySettings {
             retry,
+            // Set by the source, whose key it is.
+            attempt_deadline: None,
             failure_mode,
             failed_events_dir: self
                 .failed_events_dir

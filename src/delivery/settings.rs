@@ -10,6 +10,8 @@ use super::config::{OnGap, Ordering};
 pub struct DeliverySettings {
     /// How often an event is tried again, and after which waits.
     pub retry: RetrySettings,
+    /// The longest that one attempt may take; `None`: as long as it likes.
+    pub attempt_deadline: Option<Duration>,
     /// What happens to an event that could not be processed.
     pub failure_mode: FailureMode,
     /// Directory of the dead-letter files; the pipeline's own directory is below it.

@@ -65,12 +65,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
+    use super::super::config::SourceKind;
     use super::super::settings::StartPosition;
     use super::*;
 
     fn settings(properties: &[(&str, &str)]) -> ConsumerSettings {
         ConsumerSettings {
             oauth: None,
+            kind: SourceKind::Kafka,
             group_id: "g".to_owned(),
             properties: properties
                 .iter()
@@ -78,6 +80,9 @@ mod tests {
                 .collect::<BTreeMap<_, _>>(),
             topics: Vec::new(),
             start: StartPosition::Latest,
+            reset_offsets: false,
+            idle_timeout: None,
+            start_patience: None,
             request_timeout: Duration::from_secs(60),
             commit_attempts: 5,
             commit_backoff_cap: Duration::from_secs(10),

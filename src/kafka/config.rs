@@ -8,10 +8,13 @@ use serde::Deserialize;
 use super::consumer_properties::SECRET_PROPERTIES;
 use crate::avro::RegistryConfig;
 
-/// `source.config` of a recipe of type `kafka`.
+/// `source.config` of a recipe of type `kafka` or `datahub-cloud`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KafkaSourceConfig {
+    /// Which of the two types it is, which decides on some defaults: `source.type`, no key of its own.
+    #[serde(skip)]
+    pub kind: SourceKind,
     /// How Kafka and the schema registry are reached.
     pub connection: ConnectionConfig,
     /// Which topics are read; a given map replaces the default as a whole, an empty one does not.
@@ -38,6 +41,53 @@ pub struct KafkaSourceConfig {
     /// Where a group without a committed offset begins: `earliest`, `latest`, or a time (RFC 3339,
     /// or milliseconds since the Unix epoch).
     pub start_position: Option<StartPositionConfig>,
+    /// Which of the standard topics are read: a name or a list (default for `datahub-cloud`:
+    /// `PlatformEvent_v1`; for `kafka`: what `topic_routes` says). The same as `topics`.
+    pub topic: Option<TopicNames>,
+    /// Which of the standard topics are read: a name or a list. The same as `topic`.
+    pub topics: Option<TopicNames>,
+    /// Where the group has committed nothing: begin at the first record that is not older than so many
+    /// days. `start_position` wins over it.
+    #[schemars(range(min = 0, max = 36500))]
+    pub lookback_days: Option<f64>,
+    /// `true`: the first time this process gets partitions it begins as if the group had committed
+    /// nothing (default false).
+    pub reset_offsets: Option<bool>,
+    /// `true`: end the pipeline once no record came for `idle_timeout_duration_seconds` and nothing is in
+    /// flight (default false).
+    pub kill_after_idle_timeout: Option<bool>,
+    /// Seconds without a record after which `kill_after_idle_timeout` ends the pipeline (default 30).
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 31_536_000))]
+    pub idle_timeout_duration_seconds: Option<f64>,
+    /// Seconds after which an attempt at an event is cancelled and counts as failed (default for
+    /// `datahub-cloud`: 60; for `kafka`: no limit).
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 86400))]
+    pub event_processing_time_max_duration_seconds: Option<f64>,
+    /// `true`: keep trying to reach Kafka and the registry at the start; otherwise a pipeline gives up
+    /// after 60 seconds (default false).
+    pub infinite_retry: Option<bool>,
+    /// Has no effect.
+    pub consumer_id: Option<String>,
+}
+
+/// What `source.type` may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SourceKind {
+    /// `kafka`.
+    #[default]
+    Kafka,
+    /// `datahub-cloud`: the same source, with that one's defaults.
+    DatahubCloud,
+}
+
+/// `topic` and `topics` as they are written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TopicNames {
+    /// A single name.
+    One(String),
+    /// A list of names.
+    Many(Vec<String>),
 }
 
 /// Which platform events are handed on.

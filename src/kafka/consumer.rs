@@ -5,7 +5,7 @@
 //! commit holds and never asks the registry.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
@@ -13,17 +13,18 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::consumer_config;
 use super::committer::{CommitBell, CommitSettings, Committer};
-use super::connect::connect;
 use super::context::{RebalanceRequest, RelayConsumer, RelayContext};
 use super::error::ConsumerError;
+use super::idle::Idle;
 use super::positions::Doubts;
 use super::reports::Reports;
 use super::screen::Screen;
-use super::settings::ConsumerSettings;
+use super::settings::{ConsumerSettings, StartPosition};
 use super::slots::Slots;
 use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
@@ -57,6 +58,8 @@ pub struct ConsumerParts<S> {
     pub budget: Arc<Budget>,
     /// How long a partition may stand still that has something to read and that nothing holds.
     pub stall_after: Duration,
+    /// Becomes true once all else is there that processing needs: the group is not joined before.
+    pub may_join: watch::Receiver<bool>,
     /// Cancelled when the pipeline has to stop.
     pub stop: CancellationToken,
 }
@@ -73,6 +76,12 @@ pub(super) struct PollLoop<S, P> {
     pub(super) half_poll_interval: Duration,
     /// Positions that may lie outside of their log.
     pub(super) doubts: Doubts,
+    /// Where a partition begins for which the group has committed nothing.
+    pub(super) start: StartPosition,
+    /// The next assignment that has a partition begins anew.
+    pub(super) reset: bool,
+    /// Notices that nothing comes any more.
+    pub(super) idle: Idle,
     /// Notices partitions that stand still.
     watchdog: Watchdog,
     /// When a stop began to drain: no revocation may take longer than what is left of it.
@@ -121,6 +130,9 @@ pub fn consume<S: Screen, P: Processor>(
     let runtime = lanes.runtime().clone();
     let mut poll_loop = PollLoop {
         consumer,
+        start: parts.settings.start.fixed_at(SystemTime::now()),
+        reset: parts.settings.reset_offsets,
+        idle: Idle::new(parts.settings.idle_timeout, Instant::now()),
         drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
         watchdog: Watchdog::new(parts.stall_after),
         parts,
@@ -144,8 +156,8 @@ pub fn consume<S: Screen, P: Processor>(
 
 impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn run(&mut self) -> Result<(), ConsumerError> {
-        let stop = &self.parts.stop;
-        connect(&self.consumer, &self.parts.settings, &|| stop.is_cancelled())?;
+        self.connect()?;
+        self.idle.came();
         self.parts.reports.connected();
         let topics: Vec<&str> = self.parts.settings.topics.iter().map(|(topic, _)| topic.as_str()).collect();
         self.consumer.subscribe(&topics).map_err(ConsumerError::Subscribe)?;
@@ -155,7 +167,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             let message = consumer.poll(self.patience());
             let idle = message.is_none();
             match message {
-                Some(Ok(message)) => self.receive(&message),
+                Some(Ok(message)) => {
+                    self.idle.came();
+                    self.receive(&message);
+                }
                 Some(Err(error)) => self.take_error(error)?,
                 None => {}
             }
@@ -169,10 +184,24 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             until_look = RECORDS_PER_LOOK;
             self.flush();
             self.look_around()?;
-            if self.parts.stop.is_cancelled() {
+            if self.parts.stop.is_cancelled() || self.has_idled() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the recipe lets the pipeline end because nothing comes any more, and nothing is in flight.
+    fn has_idled(&mut self) -> bool {
+        if self.waiting || self.trouble {
+            // Nothing could come.
+            self.idle.came();
+        }
+        let over = self.idle.is_over(Instant::now()) && self.slots.iter().all(|slot| slot.epoch.is_idle());
+        if over {
+            let seconds = self.parts.settings.idle_timeout.unwrap_or_default().as_secs_f64();
+            tracing::info!("no record came for {seconds} s: ending (kill_after_idle_timeout)");
+        }
+        over
     }
 
     /// How long the next poll may block: not at all while events wait to be handed over.

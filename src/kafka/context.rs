@@ -46,6 +46,8 @@ pub(super) struct RelayContext {
     statistics: Mutex<Option<Box<Statistics>>>,
     /// Where the tokens of SASL/OAUTHBEARER come from.
     tokens: Option<Tokens>,
+    /// What librdkafka last complained about.
+    last_error: Mutex<Option<String>>,
 }
 
 impl RelayContext {
@@ -73,6 +75,12 @@ impl RelayContext {
     /// The newest statistics, once.
     pub(super) fn take_statistics(&self) -> Option<Box<Statistics>> {
         self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What librdkafka last complained about, in its words. They name the broker and what went wrong,
+    /// where an error code says no more than that it did.
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on the callback answers by itself: dropping the consumer polls on whatever thread
@@ -114,6 +122,7 @@ impl ClientContext for RelayContext {
     fn error(&self, error: KafkaError, reason: &str) {
         // Also returned by `poll` or retried by librdkafka: here for the log alone.
         tracing::warn!(target: "librdkafka", pipeline = self.pipeline, %error, "{reason}");
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 }
 

@@ -16,15 +16,17 @@ pub enum ConsumerError {
     Tokens(TokenError),
     /// The brokers did not answer when the pipeline started.
     #[error(
-        "cannot reach Kafka at {brokers}: {source} (tried for {seconds} s); check connection.bootstrap in the recipe, or KAFKA_BOOTSTRAP_SERVER, and the security settings in connection.consumer_config"
+        "cannot reach Kafka at {brokers}, tried for {seconds} s: {answer}; check connection.bootstrap in the recipe, or KAFKA_BOOTSTRAP_SERVER, and the security settings in connection.consumer_config"
     )]
     Unreachable {
         /// `bootstrap.servers`.
         brokers: String,
         /// How long it was tried.
         seconds: u64,
-        /// The last answer.
-        source: KafkaError,
+        /// The last answer, in librdkafka's words.
+        answer: String,
+        /// What the last attempt ended with, which says less.
+        source: Box<KafkaError>,
     },
     /// The pipeline was told to stop before it was under way. Not a failure.
     #[error("stopped before it was under way")]
@@ -42,6 +44,9 @@ pub enum ConsumerError {
     /// `group.instance.id`.
     #[error("Kafka reported a fatal error: {0}")]
     Fatal(KafkaError),
+    /// The thread that asks for the brokers ended by a panic, which is a defect of this program.
+    #[error("the thread that connects panicked; please report this with the log")]
+    InquiryPanicked,
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

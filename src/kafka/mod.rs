@@ -19,6 +19,7 @@ mod context;
 mod environment_properties;
 mod error;
 mod gap;
+mod idle;
 mod intake;
 mod jaas;
 mod log_reader;
@@ -35,16 +36,20 @@ mod screen;
 mod settings;
 mod shutdown;
 mod slots;
+mod sole_member;
 mod start;
+mod start_policy;
 #[cfg(test)]
 mod tests;
-mod watchdog;
+mod topic_selection;
 mod topics;
+mod watchdog;
 
 pub use acknowledgement::{GapKeeper, acknowledgement_group};
 pub use committer::CommitBell;
 pub use config::{
-    ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, StartPositionConfig, TopicRoutes,
+    ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind, StartPositionConfig,
+    TopicNames, TopicRoutes,
 };
 pub use consumer::{ConsumerParts, consume};
 pub use error::ConsumerError;

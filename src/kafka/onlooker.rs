@@ -89,7 +89,8 @@ impl Onlooker {
                         return Err(ConsumerError::Unreachable {
                             brokers,
                             seconds: patience.as_secs(),
-                            source,
+                            answer: consumer.context().last_error().unwrap_or_else(|| source.to_string()),
+                            source: Box::new(source),
                         });
                     }
                     // librdkafka goes on connecting, and has waited for it.

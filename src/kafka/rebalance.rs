@@ -11,7 +11,7 @@ use super::error::ConsumerError;
 use super::reports::RebalanceKind;
 use super::screen::Screen;
 use super::slots::Slot;
-use super::start::{self, Start};
+use super::start::{self, Start, Terms};
 use crate::delivery::{LaneEntrance, Processor};
 use crate::event::{Route, TopicPartition};
 
@@ -31,14 +31,18 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             // Nothing would be read any more; the group is left in a moment.
             return answer_assignment(&self.consumer, &[]).map_err(ConsumerError::Assignment);
         }
-        let policy = self.parts.settings.start;
+        // Once per process, with the first partitions it gets: at a later rebalance the group's offsets
+        // are what this process has committed.
+        let reset = self.reset && !partitions.is_empty();
+        let group = &self.parts.settings.group_id;
+        let terms = Terms { group, policy: self.start, reset, at_most: self.half_poll_interval };
         let reports = &self.parts.reports;
         // Asked between two attempts: a long outage is no reason to take this thread for stuck.
         let stopped = || {
             reports.polling();
             stop.is_cancelled()
         };
-        let found = start::look_up(&self.consumer, partitions, (policy, self.half_poll_interval), &stopped);
+        let found = start::look_up(&self.consumer, partitions, terms, &stopped);
         let starts = match found {
             Ok(starts) => starts,
             Err(error) => {
@@ -47,6 +51,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 return Err(error.into());
             }
         };
+        self.reset &= !reset;
         let slots: Vec<Slot> = starts.iter().map(|start| self.open_slot(start)).collect();
         for slot in &slots {
             tracing::info!(
@@ -62,6 +67,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         // before the first event begins.
         self.committer.watch(self.slots.committables());
         answer_assignment(&self.consumer, &positions).map_err(ConsumerError::Assignment)?;
+        self.idle.assigned();
         self.parts.reports.rebalanced(RebalanceKind::Assigned, self.slots.len());
         Ok(())
     }
@@ -82,7 +88,11 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         for slot in &removed {
             slot.epoch.close();
             self.parts.reports.forgotten(slot.source());
+            if slot.epoch.committed_offset().is_none() {
+                tracing::warn!(partition = %slot.source(), "given up before its starting position could be committed");
+            }
         }
+        self.idle.came();
         self.committer.watch(self.slots.committables());
         answer_revocation(&self.consumer, partitions).map_err(ConsumerError::Assignment)?;
         let kind = if lost { RebalanceKind::Lost } else { RebalanceKind::Revoked };

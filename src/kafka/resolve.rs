@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::config::{ConnectionConfig, KafkaSourceConfig, StartPositionConfig};
-use super::settings::{ConsumerSettings, StartPosition};
+use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
+use super::settings::ConsumerSettings;
 use super::{consumer_properties, environment_properties, oauth};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
+
+/// How long Kafka and the registry are tried at the start, unless `infinite_retry` says otherwise.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 impl KafkaSourceConfig {
     /// Fills in every default. `name` is the pipeline's, and its group's unless `group.id` says
@@ -24,22 +27,44 @@ impl KafkaSourceConfig {
         let mut properties = self.connection.properties(environment, &connection, findings);
         let oauth = oauth::settings_of(&mut properties, environment, &connection, findings);
         let start = self.start(properties.remove("auto.offset.reset"), at, findings);
-        let topics = self.topic_routes.topics(self.platform_events, environment, at, findings);
+        let topics = self.topics_to_read(environment, at, findings);
         let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
-        let seconds = |seconds: Option<f64>, default: u64| {
-            seconds.map_or(Duration::from_secs(default), Duration::from_secs_f64)
-        };
+        let reset_offsets = self.reset_offsets.unwrap_or(false);
+        if reset_offsets && properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer") {
+            let text = "does not go together with group.protocol: consumer: whether such a group has other members, whose progress it would take back, cannot be seen; remove one of the two, and reset the offsets with `datahub-relay offsets reset` while nobody is in the group";
+            findings.error(&at.key("reset_offsets"), text);
+        }
+        if self.consumer_id.is_some() {
+            findings.warning(
+                &at.key("consumer_id"),
+                "has no effect: the consumer group is the pipeline's name, or group.id of consumer_config",
+            );
+        }
         let settings = ConsumerSettings {
+            kind: self.kind,
             group_id,
             properties,
             oauth,
             topics,
             start,
+            reset_offsets,
+            idle_timeout: self.idle_timeout(at, findings),
+            start_patience: (!self.infinite_retry.unwrap_or(false)).then_some(START_PATIENCE),
             request_timeout: seconds(self.connection.client_timeout_seconds, 60),
             commit_attempts: self.commit_retry_count.unwrap_or(5),
             commit_backoff_cap: seconds(self.commit_retry_backoff, 10),
         };
         (findings.errors() == errors).then_some(settings)
+    }
+
+    /// The longest that one attempt at an event may take, if there is a limit.
+    pub fn attempt_deadline(&self) -> Option<Duration> {
+        let default = match self.kind {
+            SourceKind::Kafka => None,
+            // What that source does; its documentation says 30.
+            SourceKind::DatahubCloud => Some(60.0),
+        };
+        self.event_processing_time_max_duration_seconds.or(default).map(Duration::from_secs_f64)
     }
 
     /// The interval between commits, if `async_commit_enabled` asks for one.
@@ -52,62 +77,20 @@ impl KafkaSourceConfig {
         self.enable_mcl_pre_deserialization_filter.or(self.enable_pre_deserialization_filter).unwrap_or(true)
     }
 
-    /// `offset_reset` is what the recipe's `consumer_config` or the environment says, in this order.
-    fn start(&self, offset_reset: Option<String>, at: &KeyPath, findings: &mut Findings) -> StartPosition {
-        let position_key = at.key("start_position");
-        match (&self.start_position, offset_reset) {
-            (Some(StartPositionConfig::Milliseconds(ms)), _) => at_milliseconds(*ms, &position_key, findings),
-            (Some(StartPositionConfig::Text(text)), _) => at_text(text, &position_key, findings),
-            (None, None) => StartPosition::Latest,
-            (None, Some(policy)) => match policy.as_str() {
-                "earliest" | "smallest" | "beginning" => StartPosition::Earliest,
-                "latest" | "largest" | "end" => StartPosition::Latest,
-                // librdkafka has checked it already: what remains is `error`.
-                _ => {
-                    let at = at.key("connection").key("consumer_config").key("auto.offset.reset");
-                    let text =
-                        "expected earliest or latest: a group without an offset has to begin somewhere";
-                    findings.error(&at, text);
-                    StartPosition::Latest
-                }
-            },
+    fn idle_timeout(&self, at: &KeyPath, findings: &mut Findings) -> Option<Duration> {
+        if self.kill_after_idle_timeout.unwrap_or(false) {
+            return Some(seconds(self.idle_timeout_duration_seconds, 30));
         }
+        if self.idle_timeout_duration_seconds.is_some() {
+            let text = "has no effect without kill_after_idle_timeout: true";
+            findings.warning(&at.key("idle_timeout_duration_seconds"), text);
+        }
+        None
     }
 }
 
-fn at_text(text: &str, at: &KeyPath, findings: &mut Findings) -> StartPosition {
-    match text.trim() {
-        "earliest" => return StartPosition::Earliest,
-        "latest" => return StartPosition::Latest,
-        _ => {}
-    }
-    if let Ok(ms) = text.trim().parse::<i64>() {
-        return at_milliseconds(ms, at, findings);
-    }
-    match text.trim().parse::<jiff::Timestamp>() {
-        Ok(timestamp) => at_milliseconds(timestamp.as_millisecond(), at, findings),
-        Err(_) => {
-            let text = format!(
-                "expected earliest, latest, a time such as 2026-01-31T08:00:00Z, or milliseconds since 1970, found \"{text}\""
-            );
-            findings.error(at, text);
-            StartPosition::Latest
-        }
-    }
-}
-
-fn at_milliseconds(ms: i64, at: &KeyPath, findings: &mut Findings) -> StartPosition {
-    /// Before Kafka was: whoever writes so small a number means seconds.
-    const FIRST_PLAUSIBLE_MS: i64 = 100_000_000_000;
-    if ms < 0 {
-        findings.error(at, format!("expected a time after 1970, found {ms}"));
-    } else if ms < FIRST_PLAUSIBLE_MS {
-        findings.warning(
-            at,
-            format!("{ms} is taken as milliseconds since 1970; if it is seconds, add three zeros"),
-        );
-    }
-    StartPosition::Timestamp(ms)
+fn seconds(seconds: Option<f64>, default: u64) -> Duration {
+    seconds.map_or(Duration::from_secs(default), Duration::from_secs_f64)
 }
 
 impl ConnectionConfig {
@@ -199,6 +182,7 @@ fn wrong_broker(servers: &str) -> Option<(&str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::super::config::{PropertyValue, TopicRoutes};
+    use super::super::settings::StartPosition;
     use super::*;
     use crate::event::Route;
 
@@ -221,13 +205,6 @@ mod tests {
         KafkaSourceConfig {
             connection: ConnectionConfig { consumer_config, ..Default::default() },
             ..Default::default()
-        }
-    }
-
-    fn starting_at(text: &str) -> KafkaSourceConfig {
-        KafkaSourceConfig {
-            start_position: Some(StartPositionConfig::Text(text.to_owned())),
-            ..with_properties([("auto.offset.reset", "earliest")])
         }
     }
 
@@ -273,40 +250,6 @@ mod tests {
     }
 
     #[test]
-    fn where_a_new_group_begins_has_one_order_of_precedence() {
-        let environment = Environment::from([("KAFKA_PROPERTIES_AUTO_OFFSET_RESET", "earliest")]);
-        let start = |config: &KafkaSourceConfig, environment| resolved(config, environment).unwrap().start;
-        let nothing = Environment::default();
-        assert_eq!(start(&KafkaSourceConfig::default(), &environment), StartPosition::Earliest);
-        assert_eq!(
-            start(&with_properties([("auto.offset.reset", "latest")]), &environment),
-            StartPosition::Latest
-        );
-        assert_eq!(
-            start(&with_properties([("auto.offset.reset", "smallest")]), &nothing),
-            StartPosition::Earliest
-        );
-        assert_eq!(start(&starting_at("latest"), &environment), StartPosition::Latest);
-        assert_eq!(
-            start(&starting_at("1700000000000"), &nothing),
-            StartPosition::Timestamp(1_700_000_000_000)
-        );
-        assert_eq!(
-            start(&starting_at("2023-11-14T23:13:20+01:00"), &nothing),
-            StartPosition::Timestamp(1_700_000_000_000)
-        );
-    }
-
-    #[test]
-    fn a_start_that_is_no_time_is_refused() {
-        for wrong in ["yesterday", "2023-11-14", "-1", ""] {
-            assert!(resolved(&starting_at(wrong), &Environment::default()).is_err(), "{wrong}");
-        }
-        let error = resolved(&with_properties([("auto.offset.reset", "error")]), &Environment::default());
-        assert!(error.err().unwrap().contains("expected earliest or latest"));
-    }
-
-    #[test]
     fn brokers_are_checked_one_by_one() {
         let with_brokers = |brokers: &str| {
             let connection = ConnectionConfig { bootstrap: Some(brokers.to_owned()), ..Default::default() };
@@ -343,6 +286,56 @@ mod tests {
         assert!(!settings.properties.contains_key("enable.auto.commit"));
         assert_eq!(settings.properties["fetch.min.bytes"], "1");
         assert!(findings.into_iter().next().unwrap().text.contains("has no effect"));
+    }
+
+    #[test]
+    fn a_cloud_recipe_differs_by_its_defaults_alone() {
+        let cloud = KafkaSourceConfig { kind: SourceKind::DatahubCloud, ..Default::default() };
+        let settings = resolved(&cloud, &Environment::default()).unwrap();
+        assert_eq!(settings.topics, [("PlatformEvent_v1".to_owned(), Route::PlatformEvent)]);
+        assert_eq!(cloud.attempt_deadline(), Some(Duration::from_secs(60)));
+        assert_eq!(KafkaSourceConfig::default().attempt_deadline(), None);
+        let told =
+            KafkaSourceConfig { event_processing_time_max_duration_seconds: Some(0.5), ..cloud.clone() };
+        assert_eq!(told.attempt_deadline(), Some(Duration::from_millis(500)));
+        let kafka = resolved(&KafkaSourceConfig::default(), &Environment::default()).unwrap();
+        assert_eq!(settings.start, kafka.start);
+        assert_eq!((settings.idle_timeout, settings.start_patience), (None, Some(START_PATIENCE)));
+    }
+
+    #[test]
+    fn what_ends_a_pipeline_and_what_does_not_is_the_recipes_choice() {
+        let config = KafkaSourceConfig {
+            kill_after_idle_timeout: Some(true),
+            infinite_retry: Some(true),
+            ..Default::default()
+        };
+        let settings = resolved(&config, &Environment::default()).unwrap();
+        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(30)));
+        assert_eq!(settings.start_patience, None);
+    }
+
+    #[test]
+    fn keys_without_an_effect_are_warned_about() {
+        let config = KafkaSourceConfig {
+            consumer_id: Some("me".to_owned()),
+            idle_timeout_duration_seconds: Some(5.0),
+            ..Default::default()
+        };
+        let mut findings = Findings::default();
+        let settings = config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+        assert_eq!(settings.idle_timeout, None);
+        let at: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
+        assert_eq!(at, ["consumer_id", "idle_timeout_duration_seconds"]);
+    }
+
+    #[test]
+    fn a_reset_is_refused_where_other_members_could_not_be_seen() {
+        let reset = |properties| KafkaSourceConfig { reset_offsets: Some(true), ..properties };
+        assert!(resolved(&reset(with_properties([])), &Environment::default()).unwrap().reset_offsets);
+        let broker_side = reset(with_properties([("group.protocol", "consumer")]));
+        let error = resolved(&broker_side, &Environment::default()).err().unwrap();
+        assert!(error.starts_with("reset_offsets: does not go together"), "{error}");
     }
 
     #[test]

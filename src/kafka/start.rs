@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -22,7 +22,23 @@ use crate::event::TopicPartition;
 const METADATA_PREFIX: &str = "datahub-relay partitions=";
 
 /// The time-out of one look-up.
-const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the id of a cluster begins with that librdkafka mocks: the embedded broker's.
+const MOCK_CLUSTER: &str = "mockCluster";
+
+/// On which terms beginnings are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// The consumer group.
+    pub(super) group: &'a str,
+    /// Where a partition begins for which it has committed nothing.
+    pub(super) policy: StartPosition,
+    /// Whether to look away from what it has committed.
+    pub(super) reset: bool,
+    /// How long a look-up may be tried: below `max.poll.interval.ms`.
+    pub(super) at_most: Duration,
+}
 
 /// Where one partition begins.
 #[derive(Debug, Clone)]
@@ -50,6 +66,29 @@ pub enum StartError {
         /// Kafka's answer.
         source: KafkaError,
     },
+    /// `reset_offsets` would take back what other members of the group have done.
+    #[error(
+        "reset_offsets is on and this process is not alone in the group {group} ({members}): beginning anew would take back what the others have done; stop them first (one that was killed counts until its session is over), or turn reset_offsets off"
+    )]
+    OtherMembers {
+        /// The group.
+        group: String,
+        /// Its members, this process included.
+        members: String,
+    },
+    /// A member of the group does not see itself in it.
+    #[error(
+        "reset_offsets is on, and Kafka does not say whether the group {group} has other members; let this user describe the group, or turn reset_offsets off"
+    )]
+    MembersUnseen {
+        /// The group.
+        group: String,
+    },
+    /// The embedded broker answers "the end" for every time, which would skip what there is.
+    #[error(
+        "the embedded broker cannot look up offsets by time, so lookback_days and a time in start_position need a real Kafka; begin at `earliest` or `latest` here"
+    )]
+    NoTimes,
     /// The pipeline was told to stop meanwhile.
     #[error("stopped while looking up where to begin")]
     Stopped,
@@ -83,21 +122,33 @@ fn decide(partition: i32, committed: Option<i64>, first_partition_count: Option<
 /// Looks up where each of `partitions` begins. Runs on the polling thread, between two polls.
 ///
 /// # Errors
-/// [`StartError::LookUp`] if Kafka refuses, or gives no usable answer for `at_most`, which must stay below
-/// `max.poll.interval.ms`: a failed look-up is never read as "no offset", which would skip or repeat a
-/// whole topic.
+/// [`StartError::LookUp`] if Kafka refuses, or gives no usable answer for as long as the terms say: a
+/// failed look-up is never read as "no offset", which would skip or repeat a whole topic. The others say
+/// which term cannot be met.
 pub(super) fn look_up(
     consumer: &RelayConsumer,
     partitions: &[TopicPartition],
-    (policy, at_most): (StartPosition, Duration),
+    terms: Terms<'_>,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<Start>, StartError> {
-    let look_ups = LookUps { consumer, stopped, deadline: Instant::now() + at_most };
-    let committed = look_ups.committed(partitions)?;
+    let look_ups = LookUps { consumer, stopped, deadline: Instant::now() + terms.at_most };
+    let committed = if terms.reset {
+        look_ups.require_sole_member(terms.group)?;
+        BTreeMap::new()
+    } else {
+        look_ups.committed(partitions)?
+    };
     let mut counts: HashMap<Arc<str>, (Option<i32>, i32)> = HashMap::new();
     for source in partitions {
         if !counts.contains_key(&source.topic) {
-            counts.insert(Arc::clone(&source.topic), look_ups.partition_counts(&source.topic, &committed)?);
+            let topic = Arc::clone(&source.topic);
+            let found = if terms.reset {
+                // As for a group that has committed nothing: no partition counts as added.
+                (None, look_ups.partition_count(&topic)?)
+            } else {
+                look_ups.partition_counts(&topic, &committed)?
+            };
+            counts.insert(topic, found);
         }
     }
     let mut open = Vec::new();
@@ -118,7 +169,7 @@ pub(super) fn look_up(
         starts.push(start);
     }
     let sources: Vec<TopicPartition> = open.iter().map(|index| starts[*index].source.clone()).collect();
-    for (index, offset) in open.into_iter().zip(look_ups.by_policy(&sources, policy)?) {
+    for (index, offset) in open.into_iter().zip(look_ups.by_policy(&sources, terms.policy)?) {
         starts[index].offset = offset;
     }
     Ok(starts)
@@ -184,16 +235,21 @@ impl LookUps<'_> {
         if let Some(count) = of_topic(assigned) {
             return Ok((Some(count), count));
         }
-        let now = self.retry("the topic's metadata", || {
-            let metadata = self.consumer.fetch_metadata(Some(topic), LOOK_UP_TIMEOUT)?;
-            let count = metadata.topics().iter().find(|found| found.name() == &**topic);
-            let count = count.map_or(0, |found| found.partitions().len());
-            Ok(i32::try_from(count).unwrap_or(i32::MAX))
-        })?;
+        let now = self.partition_count(topic)?;
         // Other members may hold the partitions whose commits say it.
         let all: Vec<TopicPartition> =
             (0..now).map(|partition| TopicPartition { topic: Arc::clone(topic), partition }).collect();
         Ok((of_topic(&self.committed(&all)?), now))
+    }
+
+    /// How many partitions the topic has now.
+    fn partition_count(&self, topic: &str) -> Result<i32, StartError> {
+        self.retry("the topic's metadata", || {
+            let metadata = self.consumer.fetch_metadata(Some(topic), LOOK_UP_TIMEOUT)?;
+            let count = metadata.topics().iter().find(|found| found.name() == topic);
+            let count = count.map_or(0, |found| found.partitions().len());
+            Ok(i32::try_from(count).unwrap_or(i32::MAX))
+        })
     }
 
     /// The offset of the first record that the log holds, and the one behind its last.
@@ -216,10 +272,16 @@ impl LookUps<'_> {
             StartPosition::Latest => partitions.iter().map(|source| Ok(self.watermarks(source)?.1)).collect(),
             StartPosition::Timestamp(_) if partitions.is_empty() => Ok(Vec::new()),
             StartPosition::Timestamp(timestamp_ms) => self.by_time(partitions, timestamp_ms),
+            // Whoever looks up more than once has fixed the time before.
+            StartPosition::Lookback(_) => self.by_policy(partitions, policy.fixed_at(SystemTime::now())),
         }
     }
 
     fn by_time(&self, partitions: &[TopicPartition], timestamp_ms: i64) -> Result<Vec<i64>, StartError> {
+        let cluster = self.consumer.client().fetch_cluster_id(LOOK_UP_TIMEOUT);
+        if cluster.is_some_and(|id| id.starts_with(MOCK_CLUSTER)) {
+            return Err(StartError::NoTimes);
+        }
         let found = self.retry("the offsets for the start time", || {
             let mut times = partition_list(partitions);
             times.set_all_offsets(Offset::Offset(timestamp_ms))?;

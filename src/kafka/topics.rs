@@ -6,16 +6,17 @@ use crate::event::{EventType, Route};
 use crate::findings::{Findings, KeyPath};
 
 /// One of the three topics that DataHub writes.
-struct Standard {
+pub(super) struct Standard {
     /// Its key in `topic_routes`.
-    key: &'static str,
+    pub(super) key: &'static str,
     route: Route,
     /// The variable that renames it.
-    variable: &'static str,
-    name: &'static str,
+    pub(super) variable: &'static str,
+    /// DataHub's own name for it.
+    pub(super) name: &'static str,
 }
 
-const STANDARD: [Standard; 3] = [
+pub(super) const STANDARD: [Standard; 3] = [
     Standard {
         key: "mcl",
         route: Route::ChangeLog,
@@ -36,26 +37,42 @@ const STANDARD: [Standard; 3] = [
     },
 ];
 
+/// What a recipe says about topics beside their names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Which platform events are handed on.
+    pub(super) platform_events: PlatformEvents,
+    /// The keys of the standard topics that are read, where the recipe chooses.
+    pub(super) chosen: Option<&'a [&'static str]>,
+}
+
 impl TopicRoutes {
+    /// The names that the recipe gives, in the order of [`STANDARD`].
+    pub(super) fn named(&self) -> [Option<&str>; 3] {
+        [&self.mcl, &self.mcl_timeseries, &self.pe].map(Option::as_deref)
+    }
+
     /// A recipe that names a topic reads the topics that it names; one that is silent reads the three
     /// standard ones, under the names that the environment gives them. `at` is the path of
     /// `source.config`.
     pub(super) fn topics(
         &self,
-        platform_events: PlatformEvents,
+        wanted: Wanted<'_>,
         environment: &Environment,
         at: &KeyPath,
         findings: &mut Findings,
     ) -> Vec<(String, Route)> {
         let mut topics = Topics { at: at.key("topic_routes"), findings, read: Vec::new() };
-        let named = [&self.mcl, &self.mcl_timeseries, &self.pe];
-        for (standard, named) in STANDARD.iter().zip(named) {
+        let Wanted { platform_events, chosen } = wanted;
+        let is_left_out = |key| chosen.is_some_and(|chosen| !chosen.contains(&key));
+        for (standard, named) in STANDARD.iter().zip(self.named()) {
             let route = match standard.route {
                 Route::PlatformEvent if platform_events == PlatformEvents::All => Route::EveryPlatformEvent,
                 ref route => route.clone(),
             };
             let at = topics.at.key(standard.key);
             match (named, environment.get(standard.variable)) {
+                _ if is_left_out(standard.key) => {}
                 (Some(topic), _) => topics.add(topic, route, &at, &format!("found \"{topic}\"")),
                 (None, _) if !self.is_silent() => {}
                 // What comes from a variable is not shown.
@@ -80,8 +97,9 @@ impl TopicRoutes {
             let route = Route::Avro(event_type.as_str().into());
             topics.add(topic, route, &at, &format!("found \"{topic}\""));
         }
-        if platform_events == PlatformEvents::All && self.pe.is_none() && !self.is_silent() {
-            let text = "has no effect: topic_routes names topics, and no pe among them";
+        let reads_none = is_left_out("pe") || (self.pe.is_none() && !self.is_silent());
+        if platform_events == PlatformEvents::All && reads_none {
+            let text = "has no effect: the topics that the recipe names hold no platform events";
             topics.findings.warning(&at.key("platform_events"), text);
         }
         topics.read
@@ -162,7 +180,8 @@ mod tests {
         platform_events: PlatformEvents,
         findings: &mut Findings,
     ) -> Vec<(String, Route)> {
-        routes.topics(platform_events, &Environment::default(), &KeyPath::root(), findings)
+        let wanted = Wanted { platform_events, chosen: None };
+        routes.topics(wanted, &Environment::default(), &KeyPath::root(), findings)
     }
 
     fn avro<const N: usize>(routes: [(&str, &str); N]) -> BTreeMap<String, String> {

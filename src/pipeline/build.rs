@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::attempts::Attempts;
 use super::registry_watch::RegistryWatch;
 use super::reports::PipelineReports;
 use super::stages::Parts;
@@ -115,16 +116,22 @@ impl Pipeline {
             health: Arc::clone(&health),
             tally: Arc::clone(&tally),
         };
+        let attempts = Attempts {
+            pipeline: Arc::clone(&pipeline),
+            action,
+            permits: permits(&delivery),
+            deadline: delivery.attempt_deadline,
+            retry: RetryPolicy::new(&delivery.retry),
+            metrics: Arc::clone(&metrics),
+        };
         let parts = Parts {
             pipeline,
             decoder: Decoder::new(Arc::clone(&registry)).with_meta(meta),
             registry,
             filters: Arc::new(filters),
             transforms,
-            action,
+            attempts,
             dead_letters: Arc::new(dead_letters),
-            permits: permits(&delivery),
-            retry: RetryPolicy::new(&delivery.retry),
             failure_mode: delivery.failure_mode,
             metrics,
             health: Arc::clone(&health),

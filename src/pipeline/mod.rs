@@ -3,6 +3,7 @@
 //! [`Pipeline::build`] is the only place that turns configuration into components, and
 //! [`Pipeline::run`] the only one that makes them work together.
 
+mod attempts;
 mod build;
 mod inspection;
 mod registry_watch;

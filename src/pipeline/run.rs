@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +18,8 @@ use crate::delivery::{Budget, Lanes, Ordering};
 use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
 use crate::telemetry::PipelineState;
 
-/// How long a pipeline tries to reach the registry before it gives up. Once it runs, outages are
-/// waited out.
-const REGISTRY_PATIENCE: Duration = Duration::from_secs(60);
+/// The wait between two questions to a registry that has not answered yet.
+const REGISTRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the registry is asked whether it is there, for readiness.
 const REGISTRY_PROBE: Duration = Duration::from_secs(10);
@@ -57,6 +56,14 @@ pub enum PipelineError {
         /// The last answer.
         source: RegistryError,
     },
+    /// Neither Kafka nor the registry answered when the pipeline started.
+    #[error("{kafka}. Nor does the schema registry answer: {registry}")]
+    NothingReached {
+        /// What came of Kafka.
+        kafka: Box<ConsumerError>,
+        /// The registry's last answer.
+        registry: Box<RegistryError>,
+    },
     /// An event could not be processed and `failure_mode` is `THROW`.
     #[error("{0}")]
     EventFailed(String),
@@ -66,6 +73,16 @@ pub enum PipelineError {
     /// A defect in this program.
     #[error("the pipeline panicked: {0}")]
     Panicked(String),
+}
+
+/// What came of asking for the registry when the pipeline started.
+enum Asked {
+    /// It answers.
+    Answers,
+    /// It did not for as long as the recipe allows.
+    GaveUp { seconds: u64, source: RegistryError },
+    /// The pipeline stopped before; the last failure until then.
+    Stopped { last: Option<RegistryError> },
 }
 
 impl Pipeline {
@@ -88,19 +105,39 @@ impl Pipeline {
     }
 
     async fn work(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
-        let result = match self.await_registry(stop).await {
-            Ok(()) => self.consume(stop).await,
-            Err(error) => Err(error),
+        // The group is joined once both are there: what would a partition do here without a registry?
+        let (allow, may_join) = watch::channel(false);
+        let asking = async {
+            let asked = self.await_registry(stop).await;
+            match &asked {
+                Asked::Answers => drop(allow.send_replace(true)),
+                Asked::GaveUp { .. } | Asked::Stopped { .. } => stop.cancel(),
+            }
+            asked
         };
+        let consuming = async {
+            let consumed = self.consume(stop, may_join).await;
+            // However it ended: nobody needs the registry any more.
+            stop.cancel();
+            consumed
+        };
+        let (consumed, asked) = tokio::join!(consuming, asking);
         self.close_action(ACTION_CLOSES).await;
-        result
+        match (consumed, asked) {
+            (
+                Err(PipelineError::Consumer(kafka @ ConsumerError::Unreachable { .. })),
+                Asked::Stopped { last: Some(registry) },
+            ) => Err(PipelineError::NothingReached { kafka: Box::new(kafka), registry: Box::new(registry) }),
+            (Ok(()), Asked::GaveUp { seconds, source }) => Err(PipelineError::Registry { seconds, source }),
+            (consumed, _) => consumed,
+        }
     }
 
     /// Closes the action, or leaves it behind. On a task of its own, so that one that blocks its thread
     /// cannot hold the end of the process either.
     pub(super) async fn close_action(&self, at_most: Duration) {
         let pipeline = &self.parts.pipeline;
-        let action = Arc::clone(&self.parts.action);
+        let action = Arc::clone(&self.parts.attempts.action);
         let closing = self.runtime.spawn(async move { action.close().await });
         match tokio::time::timeout(at_most, closing).await {
             Ok(Ok(Ok(()))) => {}
@@ -119,31 +156,39 @@ impl Pipeline {
         }
     }
 
-    /// Asks the registry until it answers, at the longest [`REGISTRY_PATIENCE`].
-    async fn await_registry(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
-        let deadline = Instant::now() + REGISTRY_PATIENCE;
+    /// Asks the registry until it answers, for as long as the recipe allows.
+    async fn await_registry(&self, stop: &CancellationToken) -> Asked {
+        let began = Instant::now();
+        let mut last = None;
         loop {
             let asked = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return Asked::Stopped { last },
                 asked = self.parts.registry.probe() => asked,
             };
             let source = match asked {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Asked::Answers,
                 Err(error) => error,
             };
-            if Instant::now() >= deadline {
-                return Err(PipelineError::Registry { seconds: REGISTRY_PATIENCE.as_secs(), source });
+            if let Some(patience) = self.consumer.start_patience
+                && began.elapsed() >= patience
+            {
+                return Asked::GaveUp { seconds: patience.as_secs(), source };
             }
+            last = Some(source);
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = stop.cancelled() => return Asked::Stopped { last },
+                () = tokio::time::sleep(REGISTRY_AGAIN) => {}
             }
         }
     }
 
     /// Runs the polling thread and waits for it.
-    async fn consume(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+    async fn consume(
+        &self,
+        stop: &CancellationToken,
+        may_join: watch::Receiver<bool>,
+    ) -> Result<(), PipelineError> {
         let filters = Arc::clone(&self.parts.filters);
         let by_key = self.delivery.ordering == Ordering::Key;
         let budget = Arc::new(Budget::new(self.delivery.max_in_flight_bytes));
@@ -164,6 +209,7 @@ impl Pipeline {
             reports: Arc::clone(&self.reports) as _,
             budget: Arc::clone(&budget),
             stall_after: STALL,
+            may_join: may_join.clone(),
             stop: stop.clone(),
         };
         let failure = Arc::new(OnceLock::new());
@@ -182,7 +228,7 @@ impl Pipeline {
                 let _ = ended.send(consumed);
             })
             .map_err(|error| PipelineError::Thread(error.to_string()))?;
-        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.parts.registry)));
+        let probing = self.runtime.spawn(keep_probing(Arc::clone(&self.parts.registry), may_join));
         let result = result.await;
         probing.abort();
         match result {
@@ -193,9 +239,12 @@ impl Pipeline {
     }
 }
 
-/// Keeps what is known of the registry true while no event asks it anything, and ends an outage for
-/// those who wait for their turn to ask.
-async fn keep_probing(registry: Arc<SchemaRegistry>) {
+/// Once it has `answered`, keeps what is known of the registry true while no event asks it anything, and
+/// ends an outage for those who wait for their turn to ask.
+async fn keep_probing(registry: Arc<SchemaRegistry>, mut answered: watch::Receiver<bool>) {
+    if answered.wait_for(|answered| *answered).await.is_err() {
+        return;
+    }
     loop {
         tokio::time::sleep(REGISTRY_PROBE).await;
         // Whoever is to know is told by the registry's client.

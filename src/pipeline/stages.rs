@@ -3,17 +3,16 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::{Attempts, BROKEN};
 use super::tally::Tally;
-use crate::action::{Action, ActionError};
 use crate::avro::{DecodeError, Decoded, Decoder, SchemaRegistry};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
-use crate::delivery::{Delivery, FailureMode, Processed, Processor, RetryPolicy};
+use crate::delivery::{Delivery, FailureMode, Processed, Processor};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics};
@@ -25,9 +24,6 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// The wait before the registry is asked again where its error names none.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The class of a failure that is the action's and not the event's.
-const BROKEN: &str = "broken";
-
 /// What the stages of one pipeline are made of.
 pub(super) struct Parts {
     pub(super) pipeline: Arc<str>,
@@ -35,11 +31,8 @@ pub(super) struct Parts {
     pub(super) decoder: Decoder,
     pub(super) filters: Arc<Filters>,
     pub(super) transforms: Transforms,
-    pub(super) action: Arc<dyn Action>,
+    pub(super) attempts: Attempts,
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
-    /// As many as actions may run at once, where the number of lanes does not say it.
-    pub(super) permits: Option<Semaphore>,
-    pub(super) retry: RetryPolicy,
     pub(super) failure_mode: FailureMode,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) health: Arc<PipelineHealth>,
@@ -57,7 +50,7 @@ pub(super) struct Stages {
 }
 
 /// A stage was left before its end, because the partition is being given up.
-struct Interrupted;
+pub(super) struct Interrupted;
 
 impl Processor for Stages {
     async fn process(&self, delivery: &Delivery) -> Processed {
@@ -123,7 +116,7 @@ impl Stages {
             Ok(true) => {}
             Ok(false) => return dropped(DropReason::Filter),
             Err(panic) => {
-                let failure = self.panicked(delivery, Stage::Filter, &*panic);
+                let failure = panicked(&self.parts.pipeline, delivery, Stage::Filter, &*panic);
                 return self.give_up(delivery, Some(&envelope), failure).await;
             }
         }
@@ -136,11 +129,11 @@ impl Stages {
                 return self.give_up(delivery, Some(&envelope), failure).await;
             }
             Err(panic) => {
-                let failure = self.panicked(delivery, Stage::Transform, &*panic);
+                let failure = panicked(&self.parts.pipeline, delivery, Stage::Transform, &*panic);
                 return self.give_up(delivery, Some(&envelope), failure).await;
             }
         };
-        match self.act(delivery, transformed.as_deref().unwrap_or(&envelope)).await? {
+        match self.parts.attempts.act(delivery, transformed.as_deref().unwrap_or(&envelope)).await? {
             Ok(()) => {
                 metrics.acted(1);
                 if let Some(age) = age_of(&delivery.record) {
@@ -171,7 +164,7 @@ impl Stages {
             let error = match decoded {
                 Ok(Ok(decoded)) => return Ok(Ok(decoded)),
                 Ok(Err(error)) => error,
-                Err(panic) => return Ok(Err(self.panicked(delivery, Stage::Avro, &*panic))),
+                Err(panic) => return Ok(Err(panicked(&self.parts.pipeline, delivery, Stage::Avro, &*panic))),
             };
             let Some(stage) = error.stage() else {
                 let ask_again = error.retry_after().unwrap_or(ASK_AGAIN);
@@ -185,81 +178,6 @@ impl Stages {
             };
             return Ok(Err(undecodable(stage, &error)));
         }
-    }
-
-    /// Runs the action, again and again as the retry policy allows.
-    async fn act(
-        &self,
-        delivery: &Delivery,
-        envelope: &Envelope,
-    ) -> Result<Result<(), Failure>, Interrupted> {
-        let Parts { action, retry, metrics, .. } = &*self.parts;
-        let mut attempts = 0;
-        let mut first_at = None;
-        loop {
-            // Held while the action runs and no longer: an event that waits for its next attempt, or
-            // for anything else, must not keep other partitions' events from theirs.
-            let permit = self.permit(delivery).await?;
-            let began = Instant::now();
-            // In a block of its own: an action may also panic before it has made its future.
-            let result = AssertUnwindSafe(async { action.act(envelope).await }).catch_unwind().await;
-            drop(permit);
-            metrics.action_took(began.elapsed());
-            attempts += 1;
-            let error = match result {
-                Ok(Ok(())) => return Ok(Ok(())),
-                Ok(Err(error)) => error,
-                Err(panic) => {
-                    metrics.failed_attempt();
-                    let failure = self.panicked(delivery, Stage::Action, &*panic);
-                    let first_at = first_at.unwrap_or(failure.first_at);
-                    return Ok(Err(Failure { attempts, first_at, ..failure }));
-                }
-            };
-            metrics.failed_attempt();
-            let now = SystemTime::now();
-            let first_at = *first_at.get_or_insert(now);
-            let (class, retry_after) = match &error {
-                ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => ("", *retry_after),
-                ActionError::Retryable { .. } => ("retries_exhausted", None),
-                ActionError::Permanent { .. } => ("permanent", None),
-                ActionError::Broken { .. } => (BROKEN, None),
-            };
-            if !class.is_empty() {
-                let message = error.to_string();
-                return Ok(Err(Failure {
-                    stage: Stage::Action,
-                    class,
-                    message,
-                    attempts,
-                    first_at,
-                    last_at: now,
-                }));
-            }
-            metrics.retried();
-            let position = &delivery.record.position;
-            tracing::debug!(pipeline = %self.parts.pipeline, %position, attempts, "the action failed, trying again: {error}");
-            wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
-        }
-    }
-
-    /// Waits until the action may run.
-    async fn permit(&self, delivery: &Delivery) -> Result<Option<SemaphorePermit<'_>>, Interrupted> {
-        let Some(permits) = &self.parts.permits else { return Ok(None) };
-        tokio::select! {
-            biased;
-            permit = permits.acquire() => Ok(permit.ok()),
-            () = delivery.epoch.draining().cancelled() => Err(Interrupted),
-        }
-    }
-
-    /// What a panic makes of an event: a defect in the code of that stage, which another attempt would
-    /// only meet again.
-    fn panicked(&self, delivery: &Delivery, stage: Stage, panic: &(dyn Any + Send)) -> Failure {
-        let message = format!("panicked: {}", text_of(panic));
-        let position = &delivery.record.position;
-        tracing::error!(pipeline = %self.parts.pipeline, %position, stage = stage.as_str(), "{message}");
-        failed_once(stage, "panic", message)
     }
 
     /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
@@ -302,7 +220,7 @@ impl Stages {
 }
 
 /// Waits, unless the partition is being given up: the event then stays unfinished and comes again.
-async fn wait(delivery: &Delivery, how_long: Duration) -> Result<(), Interrupted> {
+pub(super) async fn wait(delivery: &Delivery, how_long: Duration) -> Result<(), Interrupted> {
     tokio::select! {
         biased;
         () = delivery.epoch.draining().cancelled() => Err(Interrupted),
@@ -318,6 +236,20 @@ fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
 fn failed_once(stage: Stage, class: &'static str, message: String) -> Failure {
     let now = SystemTime::now();
     Failure { stage, class, message, attempts: 1, first_at: now, last_at: now }
+}
+
+/// What a panic makes of an event: a defect in the code of that stage, which another attempt would only
+/// meet again.
+pub(super) fn panicked(
+    pipeline: &str,
+    delivery: &Delivery,
+    stage: Stage,
+    panic: &(dyn Any + Send),
+) -> Failure {
+    let message = format!("panicked: {}", text_of(panic));
+    let position = &delivery.record.position;
+    tracing::error!(pipeline, %position, stage = stage.as_str(), "{message}");
+    failed_once(stage, "panic", message)
 }
 
 /// What a panic said.

@@ -13,12 +13,12 @@ use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS, not_supported_yet}
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::datahub::{DatahubConfig, DatahubSettings};
-use crate::delivery::OptionsConfig;
+use crate::delivery::{DeliverySettings, OptionsConfig};
 use crate::environment::Environment;
 use crate::event::{EventType, Route};
 use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
 use crate::findings::{Findings, KeyPath};
-use crate::kafka::{KafkaSourceConfig, TopicRoutes};
+use crate::kafka::{KafkaSourceConfig, SourceKind, TopicRoutes};
 use crate::transform::{TransformConfig, Transforms};
 use crate::yaml::{Content, Node, ReadRules, boolean_of_text, read_as};
 
@@ -94,7 +94,7 @@ pub(super) fn read(
         filters,
         transforms,
         action: action?,
-        delivery: delivery?,
+        delivery: DeliverySettings { attempt_deadline: source.attempt_deadline(), ..delivery? },
         datahub,
         cases,
     })
@@ -132,8 +132,11 @@ fn config_of<T: DeserializeOwned + JsonSchema>(
 fn source(root: &Node, findings: &mut Findings) -> Option<KafkaSourceConfig> {
     let at = KeyPath::root().key("source");
     let node = root.get("source")?;
-    SOURCES.of(node, &at, findings)?;
-    let config: KafkaSourceConfig = config_of(node, &at, findings)?;
+    let kind = match SOURCES.of(node, &at, findings)? {
+        "datahub-cloud" => SourceKind::DatahubCloud,
+        _ => SourceKind::Kafka,
+    };
+    let config = KafkaSourceConfig { kind, ..config_of(node, &at, findings)? };
     let routes = node.get("config").and_then(|config| config.get("topic_routes"));
     let names_none = config.topic_routes == TopicRoutes::default();
     if names_none && routes.is_some_and(|routes| !routes.entries().is_empty()) {

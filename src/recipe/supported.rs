@@ -30,7 +30,7 @@ pub(super) struct Kinds {
     pub not_yet: &'static [&'static str],
 }
 
-pub(super) const SOURCES: Kinds = Kinds { what: "source", known: &["kafka"], not_yet: &["datahub-cloud"] };
+pub(super) const SOURCES: Kinds = Kinds { what: "source", known: &["kafka", "datahub-cloud"], not_yet: &[] };
 
 pub(super) const FILTERS: Kinds = Kinds { what: "filter", known: &["event_type"], not_yet: &[] };
 
@@ -86,21 +86,7 @@ fn is_python_class(kind: &str) -> bool {
 
 /// (the keys above, the key).
 const KEYS: [(&str, &[&str]); 2] = [
-    (
-        "source/config",
-        &[
-            "topic",
-            "topics",
-            "lookback_days",
-            "reset_offsets",
-            "kill_after_idle_timeout",
-            "idle_timeout_duration_seconds",
-            "event_processing_time_max_duration_seconds",
-            "infinite_retry",
-            "consumer_id",
-            "dead_letter_topic",
-        ],
-    ),
+    ("source/config", &["dead_letter_topic"]),
     ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds"]),
 ];
 

@@ -76,7 +76,7 @@ impl Feeder {
             encoder: Encoder::new(),
             rng: Rng::with_seed(seed),
             next_offsets: BTreeMap::new(),
-            // An hour ago: old enough for many records a millisecond apart, too young for retention.
+            // An hour ago: old enough for many records a millisecond apart, and too young for retention.
             first_timestamp_ms: now_ms() - 3_600_000,
             fates: Fates::default(),
             judge: Box::new(|_| Fate::Act),
@@ -229,6 +229,12 @@ impl Feeder {
             let _ending = SetOnDrop(&done);
             work()
         })
+    }
+
+    /// What is fed from now on carries times this long ago, a millisecond more for each offset.
+    pub(crate) fn set_age(&mut self, age: Duration) {
+        let age_ms = i64::try_from(age.as_millis()).expect("an age of less than 292 million years");
+        self.first_timestamp_ms = now_ms() - age_ms;
     }
 
     /// Waits until everything is delivered.

@@ -46,7 +46,12 @@ impl Recipe {
         self.set("/source/config/topic_routes", "pe", topic)
     }
 
-    /// Sets a key of `source.config`.
+    /// Makes it a recipe of the Cloud source, which reads from the same Kafka.
+    pub(crate) fn of_cloud_source(self) -> Self {
+        self.set("/source", "type", "datahub-cloud")
+    }
+
+    /// Sets a key of `source.config`; null takes it away.
     pub(crate) fn source(self, key: &str, value: impl Into<Value>) -> Self {
         self.set("/source/config", key, value)
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cases;
+mod cloud_source;
 mod directory;
 mod errors;
 mod examples;

@@ -9,8 +9,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use self::scene::{Broker, EAGER, PARTITIONS, delivery, start, start_with, wait_until};
+use self::scene::{
+    Broker, EAGER, PARTITIONS, delivery, start, start_changed, start_when, start_with, wait_until,
+};
+use super::{ConsumerError, StartError, StartPosition};
 use crate::delivery::{CommitMode, DeliverySettings, Ordering};
+
+/// Long enough for what is there to arrive on a machine that has other things to do.
+const IDLE: Duration = Duration::from_secs(2);
 
 #[test]
 fn what_is_handed_over_is_processed_in_order_and_all_of_it_is_committed() {
@@ -203,4 +209,57 @@ fn a_partition_that_stands_still_although_nothing_holds_it_is_told_until_it_move
     wait_until("everything is processed", || running.seen().len() == 51);
     wait_until("it is over", || stalled().is_none());
     running.stop();
+}
+
+#[test]
+fn a_group_is_joined_once_it_may_be_and_not_before() {
+    let broker = Broker::new();
+    broker.produce(0, ["e"]);
+    let (allow, may_join) = tokio::sync::watch::channel(false);
+    let running = start_when(&broker, "may-join", may_join);
+    let counts = Arc::clone(&running.counts);
+    wait_until("the broker is reached", || counts.reached.load(AtomicOrdering::Relaxed) > 0);
+    assert_eq!(counts.connected.load(AtomicOrdering::Relaxed), 0);
+    allow.send_replace(true);
+    wait_until("the event is processed", || running.seen().len() == 1);
+    assert_eq!(counts.connected.load(AtomicOrdering::Relaxed), 1);
+    running.stop();
+}
+
+#[test]
+fn nothing_for_the_idle_time_ends_a_consumer_that_has_committed_what_came() {
+    let broker = Broker::new();
+    broker.produce(0, ["e", "d"]);
+    let running = start_changed(&broker, "idle", |settings| {
+        settings.idle_timeout = Some(IDLE);
+    });
+    wait_until("it ends by itself", || running.has_ended());
+    assert_eq!(running.seen(), [(0, 0)]);
+    assert!(running.end().is_ok());
+    assert_eq!(broker.committed("idle"), BTreeMap::from([(0, 2), (1, 0), (2, 0)]));
+}
+
+#[test]
+fn an_event_in_flight_is_not_idleness() {
+    let broker = Broker::new();
+    broker.produce(0, ["h"]);
+    let running = start_changed(&broker, "busy", |settings| settings.idle_timeout = Some(IDLE));
+    wait_until("the event is with its lane", || running.counts.held.load(AtomicOrdering::Relaxed) > 0);
+    let held = Instant::now();
+    wait_until("the idle time is over", || held.elapsed() > IDLE * 3 / 2);
+    assert!(!running.has_ended());
+    running.recorder.released.cancel();
+    wait_until("it ends by itself", || running.has_ended());
+    assert_eq!(broker.committed("busy").get(&0), Some(&1));
+}
+
+#[test]
+fn a_broker_that_cannot_look_up_times_is_noticed_and_nothing_is_skipped() {
+    let broker = Broker::new();
+    broker.produce(0, ["e"]);
+    for start in [StartPosition::Lookback(Duration::from_secs(3600)), StartPosition::Timestamp(1)] {
+        let running = start_changed(&broker, "times", |settings| settings.start = start);
+        assert!(matches!(running.end(), Err(ConsumerError::Start(StartError::NoTimes))), "{start:?}");
+    }
+    assert!(broker.committed("times").into_values().all(|offset| offset < 0), "nothing is committed");
 }

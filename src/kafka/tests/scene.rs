@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::*;
@@ -92,11 +93,18 @@ pub(super) struct Counts {
     pub(super) revocations: AtomicU64,
     /// Why it stands still, if it does.
     pub(super) stalled: Mutex<Option<String>>,
+    /// How often the brokers were said to be there, the group to be joined.
+    pub(super) reached: AtomicU64,
+    pub(super) connected: AtomicU64,
+    /// Events with the lanes.
+    pub(super) held: AtomicU64,
 }
 
 impl Reports for Counts {
     fn polling(&self) {}
-    fn connected(&self) {}
+    fn connected(&self) {
+        self.connected.fetch_add(1, AtomicOrdering::Relaxed);
+    }
     fn draining(&self) {}
     fn received(&self, _topic: &str, _records: u64) {}
     fn dropped(&self, _reason: DropReason, records: u64) {
@@ -106,7 +114,9 @@ impl Reports for Counts {
     fn stalled(&self, why: Option<String>) {
         *self.stalled.lock().unwrap() = why;
     }
-    fn in_flight(&self, _events: usize, _bytes: usize) {}
+    fn in_flight(&self, events: usize, _bytes: usize) {
+        self.held.store(events as u64, AtomicOrdering::Relaxed);
+    }
     fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {
         self.assigned.store(partitions as u64, AtomicOrdering::Relaxed);
         if kind == RebalanceKind::Revoked {
@@ -124,7 +134,11 @@ impl Reports for Counts {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
     fn commit_failed(&self, _took: Duration, _error: &KafkaError) {}
-    fn trouble(&self, _trouble: Option<&KafkaError>) {}
+    fn trouble(&self, trouble: Option<&KafkaError>) {
+        if trouble.is_none() {
+            self.reached.fetch_add(1, AtomicOrdering::Relaxed);
+        }
+    }
 }
 
 pub(super) struct Broker {
@@ -173,6 +187,7 @@ pub(super) struct Running {
 pub(super) fn delivery() -> DeliverySettings {
     DeliverySettings {
         retry: RetrySettings { count: 0, backoff: Duration::ZERO },
+        attempt_deadline: None,
         failure_mode: FailureMode::Continue,
         failed_events_dir: "/nonexistent".into(),
         ordering: Ordering::Partition,
@@ -202,32 +217,62 @@ pub(super) fn start_with(
     delivery: DeliverySettings,
     more: &[(&str, &str)],
 ) -> Running {
+    let settings = settings(broker, group, more);
+    run(settings, delivery, watch::channel(true).1)
+}
+
+/// Starts a consumer whose recipe sets something of its own.
+pub(super) fn start_changed(
+    broker: &Broker,
+    group: &str,
+    change: impl FnOnce(&mut ConsumerSettings),
+) -> Running {
+    let mut settings = settings(broker, group, BROKERS_OWN_PROTOCOL);
+    change(&mut settings);
+    run(settings, delivery(), watch::channel(true).1)
+}
+
+/// Starts a consumer that joins its group once it may.
+pub(super) fn start_when(broker: &Broker, group: &str, may_join: watch::Receiver<bool>) -> Running {
+    run(settings(broker, group, BROKERS_OWN_PROTOCOL), delivery(), may_join)
+}
+
+fn settings(broker: &Broker, group: &str, more: &[(&str, &str)]) -> ConsumerSettings {
+    let bootstrap = broker.cluster.bootstrap_servers();
+    let first = [("bootstrap.servers", bootstrap.as_str())];
+    let properties = first.iter().chain(more);
+    ConsumerSettings {
+        kind: SourceKind::Kafka,
+        oauth: None,
+        group_id: group.to_owned(),
+        properties: properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        topics: vec![(TOPIC.to_owned(), Route::PlatformEvent)],
+        start: StartPosition::Earliest,
+        reset_offsets: false,
+        idle_timeout: None,
+        start_patience: Some(PATIENCE),
+        request_timeout: Duration::from_secs(10),
+        commit_attempts: 5,
+        commit_backoff_cap: Duration::from_secs(1),
+    }
+}
+
+fn run(settings: ConsumerSettings, delivery: DeliverySettings, may_join: watch::Receiver<bool>) -> Running {
     let runtime =
         Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
     let recorder = Arc::new(Recorder::default());
     let counts = Arc::new(Counts::default());
     let stop = CancellationToken::new();
     let budget = Arc::new(Budget::new(delivery.max_in_flight_bytes));
-    let bootstrap = broker.cluster.bootstrap_servers();
-    let first = [("bootstrap.servers", bootstrap.as_str())];
-    let properties = first.iter().chain(more);
     let parts = ConsumerParts {
-        pipeline: group.to_owned(),
-        settings: ConsumerSettings {
-            oauth: None,
-            group_id: group.to_owned(),
-            properties: properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            topics: vec![(TOPIC.to_owned(), Route::PlatformEvent)],
-            start: StartPosition::Earliest,
-            request_timeout: Duration::from_secs(10),
-            commit_attempts: 5,
-            commit_backoff_cap: Duration::from_secs(1),
-        },
+        pipeline: settings.group_id.clone(),
+        settings,
         delivery: delivery.clone(),
         screen: Letters,
         reports: Arc::clone(&counts) as Arc<dyn Reports>,
         budget: Arc::clone(&budget),
         stall_after: STALL,
+        may_join,
         stop: stop.clone(),
     };
     let handle = runtime.handle().clone();
@@ -244,6 +289,14 @@ pub(super) fn start_with(
 impl Running {
     pub(super) fn seen(&self) -> Vec<(i32, i64)> {
         self.recorder.seen.lock().unwrap().clone()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    pub(super) fn end(self) -> Result<(), ConsumerError> {
+        self.thread.join().unwrap()
     }
 
     pub(super) fn stop(self) -> Vec<(i32, i64)> {

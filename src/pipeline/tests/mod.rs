@@ -1,6 +1,8 @@
 //! The stages with an action, a registry and a dead-letter store made for the test.
 
+mod deadline;
 mod screening;
+mod starting;
 mod transforms;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,6 +16,7 @@ use url::Url;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::attempts::Attempts;
 use super::registry_watch::RegistryWatch;
 use super::stages::{Parts, Stages};
 use super::tally::Tally;
@@ -79,19 +82,25 @@ fn settings(server: &MockServer) -> RegistrySettings {
     RegistrySettings::at(vec![Url::parse(&server.uri()).unwrap()])
 }
 
-fn parts(registry: Arc<SchemaRegistry>, action: Scripted, letters: Arc<Letters>) -> Parts {
+fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letters>) -> Parts {
+    let metrics = Metrics::new().pipeline("p");
     Parts {
         pipeline: "p".into(),
         decoder: Decoder::new(Arc::clone(&registry)),
         registry,
         filters: Arc::new(Filters::default()),
         transforms: Transforms::default(),
-        action: Arc::new(action),
+        attempts: Attempts {
+            pipeline: "p".into(),
+            action: Arc::new(action),
+            permits: None,
+            deadline: None,
+            retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
+            metrics: Arc::clone(&metrics),
+        },
         dead_letters: letters,
-        permits: None,
-        retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
         failure_mode: FailureMode::Continue,
-        metrics: Metrics::new().pipeline("p"),
+        metrics,
         health: HealthBoard::new(Duration::from_secs(60)).pipeline("p"),
         tally: Arc::new(Tally::new()),
     }
@@ -180,7 +189,8 @@ fn one_at_a_time(registry: Arc<SchemaRegistry>) -> (Arc<Stages>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let parts = parts(registry, Scripted(|_| Ok(())), Arc::default());
     let action = Arc::clone(&gate);
-    (stages(Parts { permits: Some(Semaphore::new(1)), action, ..parts }), gate)
+    let attempts = Attempts { permits: Some(Semaphore::new(1)), action, ..parts.attempts };
+    (stages(Parts { attempts, ..parts }), gate)
 }
 
 fn spawn(stages: &Arc<Stages>, delivery: Delivery) -> tokio::task::JoinHandle<Processed> {

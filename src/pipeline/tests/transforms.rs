@@ -11,6 +11,7 @@ use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::delivery::{Processed, Processor as _};
 use crate::event::{DropReason, Envelope, Outcome, Stage};
 use crate::findings::{Findings, KeyPath};
+use crate::pipeline::attempts::Attempts;
 use crate::pipeline::stages::Parts;
 use crate::telemetry::{HealthBoard, Metrics};
 use crate::transform::{FilterTransformConfig, TransformConfig, Transforms};
@@ -59,7 +60,8 @@ async fn the_action_sees_the_transformed_event_and_its_dead_letter_carries_the_o
     let parts = parts(registry, Scripted(|_| Ok(())), Arc::default());
     let transforms = transforms(&[enrich(json!({"set": {"changeType": "MINE", "team": "core"}}))]);
     let (dead_letters, seen) = (Arc::clone(&letters), Arc::clone(&action));
-    let stages = stages(Parts { transforms, action, dead_letters, ..parts });
+    let attempts = Attempts { action, ..parts.attempts };
+    let stages = stages(Parts { transforms, attempts, dead_letters, ..parts });
     let processed = stages.process(&delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(_, Stage::Action))), "{processed:?}");
     let meta = json!({"kafka": {"topic": "MetadataChangeLog_Versioned_v1", "partition": 0, "offset": 0}});

@@ -1,0 +1,125 @@
+//! Attempts at an event: one after the other, each with a permit and a deadline.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::stages::{Interrupted, panicked, wait};
+use crate::action::{Action, ActionError};
+use crate::dead_letter::Failure;
+use crate::delivery::{Delivery, RetryPolicy};
+use crate::event::{Envelope, Stage};
+use crate::telemetry::PipelineMetrics;
+
+/// The class of a failure that is the action's and not the event's.
+pub(super) const BROKEN: &str = "broken";
+
+/// Runs the action of one pipeline.
+pub(super) struct Attempts {
+    pub(super) pipeline: Arc<str>,
+    pub(super) action: Arc<dyn Action>,
+    /// As many as actions may run at once, where the number of lanes does not say it.
+    pub(super) permits: Option<Semaphore>,
+    /// The longest that one attempt may take.
+    pub(super) deadline: Option<Duration>,
+    pub(super) retry: RetryPolicy,
+    pub(super) metrics: Arc<PipelineMetrics>,
+}
+
+/// How one attempt failed.
+struct Failed {
+    error: ActionError,
+    /// It was cancelled because it took too long.
+    late: bool,
+}
+
+impl Attempts {
+    /// Runs the action, again and again as the retry policy allows.
+    pub(super) async fn act(
+        &self,
+        delivery: &Delivery,
+        envelope: &Envelope,
+    ) -> Result<Result<(), Failure>, Interrupted> {
+        let Self { retry, metrics, .. } = self;
+        let mut attempts = 0;
+        let mut first_at = None;
+        loop {
+            // Held while the action runs and no longer: an event that waits for its next attempt, or
+            // for anything else, must not keep other partitions' events from theirs.
+            let permit = self.permit(delivery).await?;
+            let began = Instant::now();
+            // In a block of its own: an action may also panic before it has made its future.
+            let result = AssertUnwindSafe(async { self.attempt(envelope).await }).catch_unwind().await;
+            drop(permit);
+            metrics.action_took(began.elapsed());
+            attempts += 1;
+            let Failed { error, late } = match result {
+                Ok(Ok(())) => return Ok(Ok(())),
+                Ok(Err(failed)) => failed,
+                Err(panic) => {
+                    metrics.failed_attempt();
+                    let failure = panicked(&self.pipeline, delivery, Stage::Action, &*panic);
+                    let first_at = first_at.unwrap_or(failure.first_at);
+                    return Ok(Err(Failure { attempts, first_at, ..failure }));
+                }
+            };
+            metrics.failed_attempt();
+            let now = SystemTime::now();
+            let first_at = *first_at.get_or_insert(now);
+            let (class, retry_after) = match &error {
+                ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => ("", *retry_after),
+                ActionError::Retryable { .. } if late => ("deadline", None),
+                ActionError::Retryable { .. } => ("retries_exhausted", None),
+                ActionError::Permanent { .. } => ("permanent", None),
+                ActionError::Broken { .. } => (BROKEN, None),
+            };
+            if !class.is_empty() {
+                let message = error.to_string();
+                return Ok(Err(Failure {
+                    stage: Stage::Action,
+                    class,
+                    message,
+                    attempts,
+                    first_at,
+                    last_at: now,
+                }));
+            }
+            metrics.retried();
+            let position = &delivery.record.position;
+            tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {error}");
+            wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
+        }
+    }
+
+    /// Waits until the action may run.
+    async fn permit(&self, delivery: &Delivery) -> Result<Option<SemaphorePermit<'_>>, Interrupted> {
+        let Some(permits) = &self.permits else { return Ok(None) };
+        tokio::select! {
+            biased;
+            permit = permits.acquire() => Ok(permit.ok()),
+            () = delivery.epoch.draining().cancelled() => Err(Interrupted),
+        }
+    }
+
+    /// One attempt. Past its deadline it is dropped, which cancels it at its next await point, and has
+    /// failed: another one may succeed.
+    async fn attempt(&self, envelope: &Envelope) -> Result<(), Failed> {
+        let acting = self.action.act(envelope);
+        let Some(deadline) = self.deadline else {
+            return acting.await.map_err(|error| Failed { error, late: false });
+        };
+        match tokio::time::timeout(deadline, acting).await {
+            Ok(result) => result.map_err(|error| Failed { error, late: false }),
+            Err(_) => {
+                let seconds = deadline.as_secs_f64();
+                let message = format!(
+                    "cancelled after {seconds} s (source.config.event_processing_time_max_duration_seconds)"
+                );
+                Err(Failed { error: ActionError::Retryable { message, retry_after: None }, late: true })
+            }
+        }
+    }
+}
