@@ -241,6 +241,9 @@ if ! $quick; then
     step "faults" \
         env RUST_TEST_THREADS="$(test_threads)" cargo test --locked --test faults -- --ignored row_ \
         --skip row_07 --skip row_10 --skip row_13 --skip row_14
+    # The same program with a defect on purpose, one after the other: the suite has to catch each of them.
+    step "faults, mutants" \
+        env RUST_TEST_THREADS="$(test_threads)" cargo test --locked --features mutants --test faults -- --ignored mutant_
 fi
 
 echo

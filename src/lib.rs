@@ -28,6 +28,8 @@ pub mod line_file;
 pub mod datahub;
 // How this program speaks HTTP to others.
 pub mod http_client;
+// Defects on purpose, for the tests of the fault suite; nothing in any other build.
+mod mutant;
 // What flows: a record as it came from Kafka, and the event that was read from it.
 pub mod event;
 // What can be seen from outside: metric names, logs, health, and the HTTP endpoint.

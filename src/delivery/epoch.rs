@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tracker::Tracker;
 use crate::event::{TopicPartition, offset_after};
+use crate::mutant::{self, Mutant};
 
 /// Numbers the epochs of this process. An identity, not a state: nobody reads it back.
 static NEXT_EPOCH: AtomicU64 = AtomicU64::new(0);
@@ -127,7 +128,13 @@ impl PartitionEpoch {
     pub fn uncommitted_watermark(&self) -> Option<i64> {
         // Before the tracker is locked: entries of everything below this offset are in it by then.
         let received = self.next_offset();
-        let watermark = self.tracker().watermark(received);
+        let mut tracker = self.tracker();
+        let mut watermark = tracker.watermark(received);
+        if mutant::is(Mutant::CommitBeforeAcknowledge) {
+            tracker.committed(received);
+            watermark = received;
+        }
+        drop(tracker);
         (self.may_commit() && *self.committed.borrow() != Some(watermark)).then_some(watermark)
     }
 
@@ -176,6 +183,9 @@ impl PartitionEpoch {
 
     /// The partition is being given up: from now on only events below the highest started begin.
     pub fn drain(&self) {
+        if mutant::is(Mutant::AcknowledgeAfterRevoke) {
+            return;
+        }
         let _tracker = self.tracker();
         self.phase.fetch_max(Phase::Draining as u8, Ordering::AcqRel);
         self.draining.cancel();
@@ -184,11 +194,14 @@ impl PartitionEpoch {
     /// Whether a drain has nothing left to wait for: also once the partition is given up, since
     /// nothing that ends then changes anything.
     pub fn is_drained(&self) -> bool {
-        !self.may_commit() || self.tracker().is_drained()
+        !self.may_commit() || mutant::is(Mutant::AcknowledgeAfterRevoke) || self.tracker().is_drained()
     }
 
     /// The partition is given up: nothing of it is started, finished or committed any more.
     pub fn close(&self) {
+        if mutant::is(Mutant::AcknowledgeAfterRevoke) {
+            return;
+        }
         let _tracker = self.tracker();
         self.phase.fetch_max(Phase::Closed as u8, Ordering::AcqRel);
         self.draining.cancel();

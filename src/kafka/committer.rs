@@ -19,6 +19,7 @@ use super::commit_error::{CommitDirective, classify};
 use super::context::RelayConsumer;
 use super::reports::Reports;
 use crate::delivery::{Budget, CommitMode, PartitionEpoch};
+use crate::mutant::{self, Mutant};
 
 /// How soon progress is committed that consists of dropped records alone. Nothing would act again if it
 /// were lost, so it need not cost a request each time.
@@ -133,7 +134,13 @@ impl Committer {
 
     /// Replaces the assignments whose progress is committed.
     pub(super) fn watch(&self, live: Vec<Committable>) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = live;
+        let mut watched = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if mutant::is(Mutant::AcknowledgeAfterRevoke) {
+            watched.extend(live);
+        } else {
+            *watched = live;
+        }
+        drop(watched);
         self.bell.ring();
     }
 

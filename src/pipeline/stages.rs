@@ -15,6 +15,7 @@ use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
 use crate::delivery::{Delivery, FailureMode, Processed, Processor};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
+use crate::mutant::{self, Mutant};
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics};
 use crate::transform::{Transformed, Transforms};
 
@@ -193,6 +194,9 @@ impl Stages {
         let letter = DeadLetter { pipeline, record: &delivery.record, envelope, failure: &failure };
         let mut waited = false;
         while let Err(error) = dead_letters.store(&letter).await {
+            if mutant::is(Mutant::StepPastAFailedEvent) {
+                break;
+            }
             if !waited {
                 tracing::error!(%pipeline, %position, "{error}");
             }

@@ -5,26 +5,35 @@
 //! new owner has gone on (I3, in Kafka's own log of commits, where none can hide), and where it does
 //! not, it is ahead of nothing.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
-use crate::harness::{Deliveries, OrderedBy};
+use crate::harness::{Answer, OrderedBy, WebhookServer};
 use crate::run::{Run, Stage, USUAL, Verdict, Watching};
 
-const MAX_UNCOMMITTED: usize = 300;
+/// More than the feeder is ever ahead: nothing but the interval makes a commit.
+const MAX_UNCOMMITTED: usize = 2_000;
+/// How long an action takes: so there is always something under way when the process is frozen.
+const ACTION: Duration = Duration::from_millis(3);
 
 /// Freezes the second of two members, waits until the first has gone on with its partitions, and wakes
 /// it up.
 pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
-    // Two logs: a frozen process may hold the lock of one that both write to.
-    let mut run = Run::begin_watching(stage, 6, "frozen", |scene| {
-        let deliveries: Vec<Box<dyn Deliveries>> =
-            vec![Box::new(scene.action_log()), Box::new(scene.second_action_log())];
-        Watching { deliveries, ordered_by: OrderedBy::Partition }
+    // Not a file: a frozen process may hold the lock of one that both write to.
+    let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
+    let mut run = Run::begin_watching(stage, 6, "frozen", |_| Watching {
+        deliveries: vec![server.deliveries()],
+        ordered_by: OrderedBy::Partition,
     });
     let partitions = run.size.partitions as usize;
     // Commits come once a second: what the frozen member has not committed, the other one does again.
-    let with_options =
-        |recipe| run.of(recipe).option("commit", "1s").option("max_uncommitted", MAX_UNCOMMITTED);
+    let with_options = |recipe| {
+        run.of(recipe)
+            .post_to(&server.url())
+            .option("commit", "1s")
+            .option("max_uncommitted", MAX_UNCOMMITTED)
+    };
     let (first, second) =
         (with_options(run.scene.recipe()), with_options(run.scene.recipe_of_second_member()));
     let schedule = run.schedule(run.size.records);

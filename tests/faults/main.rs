@@ -16,15 +16,18 @@ mod commit_errors;
 mod dead_letters;
 mod frozen;
 mod members;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod no_fault;
 mod registry;
 mod sigkill;
 mod sigterm;
+mod webhook;
 
 use commit_errors::{Outcome, Protocol};
 use harness::KafkaBroker;
 use rdkafka::types::RDKafkaRespErr as Code;
-use run::{Stage, Verdict};
+use run::{Stage, USUAL, Verdict};
 use scale::Scale;
 
 /// The program as it is, on the broker that all rows share.
@@ -35,7 +38,7 @@ fn stage() -> Stage<'static> {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_01_without_a_fault_nothing_is_lost_and_nothing_comes_again() -> Verdict {
-    no_fault::row(&stage())
+    no_fault::row(&stage(), USUAL)
 }
 
 #[test]
@@ -87,6 +90,12 @@ fn row_06_a_member_that_was_frozen_beyond_its_session_commits_nothing_that_is_no
     frozen::row(&stage())
 }
 
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_07_an_action_slower_than_the_poll_interval_costs_no_membership() -> Verdict {
+    webhook::slow(&stage())
+}
+
 /// On the embedded broker, as all of row 8: so it needs no more than Rust.
 #[test]
 fn row_08_a_commit_that_timed_out_or_came_too_early_is_tried_again() -> Verdict {
@@ -127,6 +136,18 @@ fn row_08_a_member_that_the_group_does_not_know_any_more_joins_again() -> Verdic
 fn row_08_a_commit_that_nobody_may_make_ends_the_pipeline_and_is_not_lost() -> Verdict {
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, Protocol::Broker, Outcome::Ended)?;
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, Protocol::Broker, Outcome::Ended)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_09_what_an_unreliable_webhook_does_not_take_is_exactly_what_is_dead_lettered() -> Verdict {
+    webhook::unreliable(&stage())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_10_a_webhook_that_is_away_costs_no_memory_and_is_caught_up_with() -> Verdict {
+    webhook::away(&stage())
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Row 4: members of a group that join and leave, with every protocol.
 
-use crate::harness::{Recipe, Relay};
-use crate::run::{Run, Stage, USUAL, Verdict};
+use std::time::Duration;
+
+use crate::harness::{Answer, OrderedBy, Recipe, Relay, WebhookServer};
+use crate::run::{Run, Stage, USUAL, Verdict, Watching};
 
 /// As many members as may be there at a time.
 const MEMBERS: usize = 3;
-const MAX_UNCOMMITTED: usize = 500;
+/// More than the feeder is ever ahead: nothing but the interval makes a commit.
+const MAX_UNCOMMITTED: usize = 2_000;
 
 /// How the group shares its partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +25,11 @@ pub(crate) enum Protocol {
 const NOT_DRAINED: [&str; 3] =
     ["did not finish within the drain time", "was not confirmed in time", "assignment lost"];
 
-/// Starts and stops members in full swing. They write to one log, as replicas on one volume: so the
-/// order of all deliveries is known.
+/// How long an action takes: so there is always something under way when a partition changes hands.
+const ACTION: Duration = Duration::from_millis(3);
+
+/// Starts and stops members in full swing. They post to one endpoint: so the order of all deliveries is
+/// known.
 pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
     let (name, set): (_, fn(Recipe) -> Recipe) = match protocol {
         Protocol::Cooperative => ("members-cooperative", |recipe| {
@@ -40,10 +46,16 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
                 .consumer("heartbeat.interval.ms", nothing)
         }),
     };
-    let mut run = Run::begin(stage, 4, name);
+    let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
+    let mut run = Run::begin_watching(stage, 4, name, |_| Watching {
+        deliveries: vec![server.deliveries()],
+        ordered_by: OrderedBy::Partition,
+    });
     // Commits come once a second: so at any time there is much that only the commit at the hand-over
     // can keep from being acted on again.
-    let recipe = set(run.recipe()).option("commit", "1s").option("max_uncommitted", MAX_UNCOMMITTED);
+    let recipe = set(run.recipe().post_to(&server.url()))
+        .option("commit", "1s")
+        .option("max_uncommitted", MAX_UNCOMMITTED);
     let schedule = run.schedule(run.size.records);
     run.feed(run.size.records, USUAL);
     let mut members = vec![run.scene.run(&[&recipe])];

@@ -1,11 +1,12 @@
 //! Row 1: no fault.
 
-use crate::run::{Run, Stage, USUAL, Verdict};
+use crate::harness::Mix;
+use crate::run::{Run, Stage, Verdict};
 
-/// Feeds everything and waits until it is committed.
-pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
+/// Feeds everything, of `mix`, and waits until it is committed.
+pub(crate) fn row(stage: &Stage<'_>, mix: Mix) -> Verdict {
     let mut run = Run::begin(stage, 1, "no-fault");
-    run.feed(run.size.records, USUAL);
+    run.feed(run.size.records, mix);
     let mut relay = run.scene.run(&[&run.recipe()]);
     run.until_all_committed(&mut [&mut relay])?;
     relay.stop();

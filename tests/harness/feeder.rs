@@ -21,7 +21,7 @@ const DELIVERY: Duration = Duration::from_secs(300);
 const PORTION: usize = 50;
 const PORTION_EVERY: Duration = Duration::from_millis(10);
 const MOST_PORTIONS: usize = 12_000;
-/// How many entities a partition has events of: few, so that each comes up often.
+/// How many entities a partition has events of, until told otherwise: few, so that each comes up often.
 const ENTITIES_PER_PARTITION: u32 = 5;
 
 /// The aspect that [`Mix`]'s recipes want, and the one that they drop.
@@ -54,6 +54,7 @@ pub(crate) struct Feeder {
     first_timestamp_ms: i64,
     fates: Fates,
     judge: Judge,
+    entities_per_partition: u32,
 }
 
 /// Sets a flag when it goes out of scope, also by a panic.
@@ -80,6 +81,7 @@ impl Feeder {
             first_timestamp_ms: now_ms() - 3_600_000,
             fates: Fates::default(),
             judge: Box::new(|_| Fate::Act),
+            entities_per_partition: ENTITIES_PER_PARTITION,
         }
     }
 
@@ -91,6 +93,11 @@ impl Feeder {
     /// From now on `judge` says what has to become of records that can be decoded and are wanted.
     pub(crate) fn judge(&mut self, judge: Judge) {
         self.judge = judge;
+    }
+
+    /// From now on a partition has events of so many entities.
+    pub(crate) fn set_entities_per_partition(&mut self, entities: u32) {
+        self.entities_per_partition = entities;
     }
 
     /// Feeds one change log of `mix`, delivered with the next [`flush`](Self::flush), and writes down
@@ -282,7 +289,7 @@ impl Feeder {
 
     /// An entity whose events all go to this partition, as DataHub's keys see to.
     fn entity(&mut self, partition: i32) -> String {
-        let table = self.rng.u32(..ENTITIES_PER_PARTITION);
+        let table = self.rng.u32(..self.entities_per_partition);
         format!("urn:li:dataset:(urn:li:dataPlatform:hive,p{partition}.table_{table},PROD)")
     }
 

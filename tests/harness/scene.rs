@@ -29,8 +29,7 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A scene for `test` on a broker. `DATAHUB_RELAY_SEED` names the seed, for a run to be repeated.
     pub(crate) fn on(broker: &'a dyn Broker, test: &str) -> Self {
-        let seed = std::env::var("DATAHUB_RELAY_SEED")
-            .map_or_else(|_| fastrand::u64(..), |text| text.parse().expect("DATAHUB_RELAY_SEED is a number"));
+        let seed = seed();
         println!("{test}: repeat with DATAHUB_RELAY_SEED={seed}");
         // The process's own number: a broker that outlives the run sees each topic and group once.
         // Lower case and hyphens, so that the dead letters' folder has the very same name.
@@ -168,6 +167,16 @@ impl<'a> Scene<'a> {
     fn action_log_path(&self, recipe: &str) -> PathBuf {
         self.directory.join(format!("{recipe}.jsonl"))
     }
+}
+
+/// The seed of a run: a new one, unless `DATAHUB_RELAY_SEED` names it. Asked twice in one test it is the
+/// same.
+pub(crate) fn seed() -> u64 {
+    std::thread_local! {
+        static SEED: u64 = std::env::var("DATAHUB_RELAY_SEED")
+            .map_or_else(|_| fastrand::u64(..), |text| text.parse().expect("DATAHUB_RELAY_SEED is a number"));
+    }
+    SEED.with(|seed| *seed)
 }
 
 /// A registry with the schemas of all writers.

@@ -1,0 +1,59 @@
+//! The suite must be able to fail: the program with a defect on purpose, which the invariants have to
+//! catch. A run in which a mutant passes is a failed run.
+//!
+//! Exists with the feature `mutants`, which gives the program its defects; see `src/mutant.rs`.
+
+use std::io::Write;
+
+use crate::harness::{Invariant, KafkaBroker, Mix};
+use crate::run::{Failure, Stage, USUAL, Verdict};
+use crate::scale::Scale;
+use crate::{dead_letters, members, no_fault, sigkill};
+
+/// Runs a row with a mutant, and passes if one of these invariants caught it.
+fn caught(mutant: &'static str, by: &[Invariant], row: impl FnOnce(&Stage<'_>) -> Verdict) {
+    let stage = Stage { broker: KafkaBroker::shared(), real: true, scale: Scale::Ci, mutant: Some(mutant) };
+    let violations = match row(&stage) {
+        Err(Failure::Broken(violations)) => violations,
+        Err(Failure::Unexpected(what)) => {
+            panic!("{mutant}: no invariant caught it, though it did not pass: {what}")
+        }
+        Ok(()) => panic!("{mutant} passed: the suite proves nothing"),
+    };
+    let first = &violations[0];
+    let report = format!("\n== mutant {mutant}: caught by {first}\n");
+    // Not `print!`: the test runner would keep it to itself.
+    let _ = std::io::stderr().write_all(report.as_bytes());
+    let expected = violations.iter().any(|violation| by.contains(&violation.invariant));
+    assert!(expected, "{mutant}: caught, but by none of {by:?}: {violations:?}");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn mutant_that_commits_before_it_acknowledges_is_caught() {
+    let by = [Invariant::NothingLost, Invariant::NeverAhead];
+    caught("commit-before-acknowledge", &by, |stage| sigkill::row(stage, sigkill::Commits::InGroups));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn mutant_that_acknowledges_after_a_revocation_is_caught() {
+    let by = [Invariant::NeverBack, Invariant::Bounded];
+    caught("acknowledge-after-revoke", &by, |stage| members::row(stage, members::Protocol::Eager));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn mutant_that_steps_past_a_failed_event_is_caught() {
+    let by = [Invariant::NothingLost, Invariant::NeverAhead];
+    caught("step-past-a-failed-event", &by, dead_letters::row);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn mutant_whose_decoder_accepts_cut_records_is_caught() {
+    // Most cuts are noticed later all the same: one record in twenty is cut, so that some are not.
+    let mix = Mix { bad: 50, ..USUAL };
+    let by = [Invariant::NothingLost, Invariant::NeverAhead];
+    caught("accept-cut-records", &by, |stage| no_fault::row(stage, mix));
+}
