@@ -78,12 +78,12 @@ impl Relay {
         Self::start(command, monitoring_port, &directory)
     }
 
-    /// Runs recipe files as they are, with these environment variables beside the test's own; a new
-    /// directory inside `directory` takes the log.
+    /// Runs recipe files as they are, by the Python framework's command line, with these environment
+    /// variables beside the test's own; a new directory inside `directory` takes the log.
     pub(crate) fn run_files(directory: &Path, files: &[PathBuf], variables: &[(&str, String)]) -> Self {
         let monitoring_port = free_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_datahub-relay"));
-        command.arg("run").arg("--monitoring-port").arg(monitoring_port.to_string());
+        command.args(["--enable-monitoring", "--monitoring-port", &monitoring_port.to_string(), "actions"]);
         for file in files {
             command.arg("-c").arg(file);
         }
