@@ -48,7 +48,8 @@ pub(super) fn plain_json(value: AvroValue) -> Value {
         }
         // What lies beneath a logical type is bytes; they show as all bytes do.
         AvroValue::Decimal(decimal) => {
-            Vec::<u8>::try_from(&decimal).map_or(Value::Null, |bytes| Value::String(text_of(&bytes)))
+            // It cannot give back one of no bytes, which Avro lets pass for a zero.
+            Value::String(text_of(&Vec::<u8>::try_from(&decimal).unwrap_or_default()))
         }
         AvroValue::Duration(duration) => Value::String(text_of(&<[u8; 12]>::from(duration))),
         AvroValue::BigDecimal(number) => Value::String(number.to_string()),

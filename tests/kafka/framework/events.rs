@@ -234,7 +234,7 @@ fn entity_change(rng: &mut Rng) -> Value {
     let parameters = [
         json!({"tagUrn": "urn:li:tag:pii"}),
         json!({"tagUrn": "urn:li:tag:pii", "nested": {"a": [1, 2.5, null, {"b": false}]}, "none": null}),
-        json!({"fieldPath": "a.ü", "count": 1}),
+        json!({"fieldPath": "a.ü", "count": 1, "ratio": 1.649_955_555_555_555_5e118}),
         json!({}),
         Value::Null,
     ];
