@@ -29,7 +29,7 @@ pub struct OptionsConfig {
     #[schemars(range(min = 1, max = 100_000))]
     pub concurrency: Option<u32>,
     /// `group` (default), `per_event`, or an interval such as `10s`.
-    pub commit: Option<String>,
+    pub commit: Option<CommitConfig>,
     /// Per partition: events handed on and not yet committed (default 10000).
     #[schemars(range(min = 1))]
     pub max_uncommitted: Option<u32>,
@@ -44,6 +44,16 @@ pub struct OptionsConfig {
     /// How long a stop or a revocation waits for running actions, in seconds (default 25).
     #[schemars(range(min = 0, max = 86400))]
     pub drain_timeout_seconds: Option<f64>,
+}
+
+/// `commit` as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CommitConfig {
+    /// A name or an interval with its unit.
+    Text(String),
+    /// A number without a unit, which is refused.
+    Number(f64),
 }
 
 /// Which events wait for each other.
@@ -133,26 +143,38 @@ impl OptionsConfig {
         findings: &mut Findings,
     ) -> CommitMode {
         let at = at.key("commit");
-        let given = match self.commit.as_deref() {
+        let expected = "expected group, per_event, or an interval such as 10s";
+        let given = match &self.commit {
             None => return async_commit.map_or(CommitMode::Group, CommitMode::Interval),
-            Some("group") => CommitMode::Group,
-            Some("per_event") => CommitMode::PerEvent,
-            Some(interval) => match interval_of(interval) {
-                Some(interval) => CommitMode::Interval(interval),
+            Some(CommitConfig::Text(text)) => match commit_of(text) {
+                Some(commit) => commit,
                 None => {
-                    let text = format!(
-                        "expected group, per_event, or an interval such as 10s, found \"{interval}\""
-                    );
+                    let text = match text.trim().parse::<f64>() {
+                        Ok(_) => format!("{expected}; for seconds write \"{}s\"", text.trim()),
+                        Err(_) => format!("{expected}, found \"{text}\""),
+                    };
                     findings.error(&at, text);
                     CommitMode::Group
                 }
             },
+            Some(CommitConfig::Number(number)) => {
+                findings.error(&at, format!("{expected}; for seconds write \"{number}s\""));
+                CommitMode::Group
+            }
         };
         if async_commit.is_some() {
             findings
                 .error(&at, "source.config.async_commit_enabled sets an interval too; remove one of the two");
         }
         given
+    }
+}
+
+fn commit_of(text: &str) -> Option<CommitMode> {
+    match text {
+        "group" => Some(CommitMode::Group),
+        "per_event" => Some(CommitMode::PerEvent),
+        interval => interval_of(interval).map(CommitMode::Interval),
     }
 }
 
@@ -199,7 +221,10 @@ mod tests {
     #[test]
     fn commits_take_their_interval_from_one_place_only() {
         let interval = Some(Duration::from_secs(10));
-        let commit = |text: &str| OptionsConfig { commit: Some(text.to_owned()), ..Default::default() };
+        let commit = |text: &str| OptionsConfig {
+            commit: Some(CommitConfig::Text(text.to_owned())),
+            ..Default::default()
+        };
         assert_eq!(
             resolved(&OptionsConfig::default(), interval).unwrap().commit,
             CommitMode::Interval(Duration::from_secs(10))
@@ -211,6 +236,10 @@ mod tests {
         assert!(resolved(&commit("10s"), interval).unwrap_err().contains("remove one of the two"));
         for wrong in ["often", "0s", "-1s", "10"] {
             assert!(resolved(&commit(wrong), None).unwrap_err().contains("such as 10s"), "{wrong}");
+        }
+        let number = OptionsConfig { commit: Some(CommitConfig::Number(10.0)), ..Default::default() };
+        for without_unit in [commit("10"), number] {
+            assert!(resolved(&without_unit, None).unwrap_err().ends_with("for seconds write \"10s\""));
         }
     }
 

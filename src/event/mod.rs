@@ -7,6 +7,7 @@
 mod change_log;
 mod envelope;
 mod event_type;
+mod fields;
 mod meta;
 mod outcome;
 mod position;
@@ -19,6 +20,7 @@ mod text;
 pub use change_log::{AuditHeader, AuditStamp, ChangeLog, GenericAspect, RunId, SystemMetadata};
 pub use envelope::{Envelope, Event, Field};
 pub use event_type::EventType;
+pub use fields::KnownFields;
 pub use meta::{MetaDetail, RecordDetails};
 pub use outcome::{DropReason, Outcome, Stage};
 pub use position::{Position, TopicPartition, offset_after};

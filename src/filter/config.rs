@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::event::EventType;
+use crate::event::{EventType, KnownFields};
 use crate::findings::{Findings, KeyPath};
+use crate::yaml::{nearest, suggestion};
 
 /// `filters`: every one of them must let an event pass.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -59,6 +60,13 @@ impl EventTypeFilterConfig {
         for name in self.filter.keys() {
             review_event_type(name, event_types, &at.key("filter").key(name), findings);
         }
+        for (name, spec) in &self.filter {
+            let at = at.key("filter").key(name).key("event");
+            let predicates = spec.as_ref().and_then(|spec| spec.event.as_deref()).unwrap_or_default();
+            for (index, predicate) in predicates.iter().enumerate() {
+                review_fields(std::slice::from_ref(name), predicate, &at.index(index), findings);
+            }
+        }
     }
 }
 
@@ -66,6 +74,9 @@ impl FilterConfig {
     /// Warns of types that no event has. `event_types` are those of the topics that the recipe reads.
     pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
         self.event_type.review(event_types, &at.key("event_type"), findings);
+        if let Some(predicate) = &self.event {
+            review_fields(self.event_type.names(), predicate, &at.key("event"), findings);
+        }
     }
 }
 
@@ -82,6 +93,24 @@ impl OneOrMany {
         match self {
             Self::One(name) => std::slice::from_ref(name),
             Self::Many(names) => names,
+        }
+    }
+}
+
+/// Warns of fields that no event of these types has: what looks at one matches nothing.
+fn review_fields(types: &[String], predicate: &Map<String, Value>, at: &KeyPath, findings: &mut Findings) {
+    let known: Option<Vec<&KnownFields>> =
+        types.iter().map(|name| EventType::standard(name)?.known_fields()).collect();
+    let Some(known) = known.filter(|known| !known.is_empty()) else { return };
+    let complete = known.iter().all(|fields| fields.complete);
+    let names: Vec<&str> = known.iter().flat_map(|fields| &fields.names).map(String::as_str).collect();
+    for field in predicate.keys().filter(|field| !names.contains(&field.as_str())) {
+        // Where events may have other fields too, only what looks like a slip is worth a word.
+        if complete || nearest(field, &names).is_some() {
+            let suggestion = suggestion(field, &names);
+            let text =
+                format!("no event of this type has such a field, so this matches nothing; {suggestion}");
+            findings.warning(&at.key(field), text);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! librdkafka's configuration: our defaults, what the user set, and what this program owns.
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
 
+use super::consumer_properties::SECRET_PROPERTIES;
 use super::settings::ConsumerSettings;
 
 /// Our defaults where they differ from librdkafka's; the user's own settings win over them.
@@ -53,11 +56,43 @@ pub(super) fn consumer_config(settings: &ConsumerSettings) -> ClientConfig {
     for (key, value) in &settings.properties {
         config.set(key, value);
     }
+    if !broker_side && let Some(timeout) = session_timeout_below_poll_interval(settings) {
+        config.set("session.timeout.ms", timeout.to_string());
+    }
     config.set("group.id", &settings.group_id);
     for (key, value) in OWNED {
         config.set(*key, *value);
     }
     config
+}
+
+/// A recipe that shortens `max.poll.interval.ms` alone: librdkafka demands a session that is no longer. The
+/// Python framework's own session is 10 s, so there such recipes run.
+fn session_timeout_below_poll_interval(settings: &ConsumerSettings) -> Option<u32> {
+    /// librdkafka's default.
+    const SESSION_MS: u32 = 45_000;
+    let interval: u32 = settings.properties.get("max.poll.interval.ms")?.trim().parse().ok()?;
+    let is_given = settings.properties.contains_key("session.timeout.ms");
+    (!is_given && interval < SESSION_MS).then_some(interval)
+}
+
+/// librdkafka's own words about properties that it takes one by one and not together, and about files
+/// that it cannot use. Shows only when a client is made, so one is: it knows no broker, and the network is
+/// not touched.
+pub(super) fn contradiction(settings: &ConsumerSettings) -> Option<String> {
+    if settings.group_id.is_empty() {
+        // The pipeline has no name, which is another error.
+        return None;
+    }
+    let mut config = consumer_config(settings);
+    config.remove("bootstrap.servers");
+    let words = match config.create::<BaseConsumer>() {
+        Ok(_) => return None,
+        Err(KafkaError::ClientCreation(words)) => words,
+        Err(error) => error.to_string(),
+    };
+    let secrets = SECRET_PROPERTIES.iter().filter_map(|name| settings.properties.get(*name));
+    Some(secrets.filter(|secret| !secret.is_empty()).fold(words, |words, secret| words.replace(secret, "…")))
 }
 
 #[cfg(test)]
@@ -99,6 +134,28 @@ mod tests {
         assert_eq!(config.get("enable.auto.commit"), Some("false"));
         assert_eq!(config.get("enable.auto.offset.store"), Some("false"));
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
+    }
+
+    #[test]
+    fn properties_that_contradict_each_other_are_found_without_a_broker() {
+        assert_eq!(contradiction(&settings(&[("bootstrap.servers", "127.0.0.1:1")])), None);
+        let intervals = settings(&[("session.timeout.ms", "60000"), ("max.poll.interval.ms", "10000")]);
+        let words = contradiction(&intervals).unwrap();
+        assert!(words.contains("max.poll.interval.ms"), "{words}");
+        let broker_side = settings(&[("group.protocol", "consumer"), ("session.timeout.ms", "6000")]);
+        assert!(contradiction(&broker_side).unwrap().contains("session.timeout.ms"));
+        let key = settings(&[("security.protocol", "ssl"), ("ssl.key.pem", "canary")]);
+        let words = contradiction(&key).unwrap();
+        assert!(!words.contains("canary"), "{words}");
+    }
+
+    #[test]
+    fn a_recipe_that_shortens_the_poll_interval_alone_runs_as_it_does_in_the_framework() {
+        let short = settings(&[("max.poll.interval.ms", "10000")]);
+        assert_eq!(consumer_config(&short).get("session.timeout.ms"), Some("10000"));
+        assert_eq!(contradiction(&short), None);
+        let long = settings(&[("max.poll.interval.ms", "600000")]);
+        assert_eq!(consumer_config(&long).get("session.timeout.ms"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
 use super::settings::ConsumerSettings;
-use super::{consumer_properties, environment_properties, oauth};
+use super::{client, consumer_properties, environment_properties, oauth};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -54,6 +54,13 @@ impl KafkaSourceConfig {
             commit_attempts: self.commit_retry_count.unwrap_or(5),
             commit_backoff_cap: seconds(self.commit_retry_backoff, 10),
         };
+        // Each property was judged by itself before.
+        if findings.errors() == errors
+            && let Some(words) = client::contradiction(&settings)
+        {
+            let text = format!("librdkafka does not take these properties together: {words}");
+            findings.error(&connection.key("consumer_config"), text);
+        }
         (findings.errors() == errors).then_some(settings)
     }
 
@@ -111,9 +118,7 @@ impl ConnectionConfig {
             (Some(servers), _) => {
                 (servers.as_str(), Origin::Recipe(consumer_config.key("bootstrap.servers")))
             }
-            (None, Some(servers)) if !servers.is_empty() => {
-                (servers.as_str(), Origin::Recipe(at.key("bootstrap")))
-            }
+            (None, Some(servers)) => (servers.as_str(), Origin::Recipe(at.key("bootstrap"))),
             _ => match (inherited.get("bootstrap.servers"), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
                 (Some(servers), _) => {
                     (servers.as_str(), Origin::Variable("KAFKA_PROPERTIES_BOOTSTRAP_SERVERS"))
@@ -125,6 +130,10 @@ impl ConnectionConfig {
         let servers = servers.to_owned();
         match (wrong_broker(&servers), origin) {
             (None, _) => {}
+            (Some(_), Origin::Recipe(at)) if servers.trim().is_empty() => findings.error(
+                &at,
+                "is empty; give brokers as host:port, or remove the key for KAFKA_BOOTSTRAP_SERVER to count",
+            ),
             (Some((server, expected)), Origin::Recipe(at)) => {
                 findings.error(&at, format!("expected {expected}, found \"{server}\""));
             }

@@ -4,7 +4,7 @@
 //! its line out.
 
 use crate::findings::{Findings, KeyPath, Step};
-use crate::yaml::{Node, suggestion};
+use crate::yaml::{Node, nearest};
 
 /// Whether the contract has this key and this version does not support it.
 pub(super) fn not_supported_yet(at: &KeyPath) -> bool {
@@ -72,7 +72,12 @@ impl Kinds {
             format!("{what}s written in Python are not supported yet by this version; supported: {known}")
         } else {
             let all: Vec<&str> = self.known.iter().chain(self.not_yet).copied().collect();
-            format!("unknown {what} type \"{given}\"; {}", suggestion(given, &all))
+            match nearest(given, &all) {
+                Some(meant) => {
+                    format!("unknown {what} type \"{given}\"; did you mean \"{meant}\"? supported: {known}")
+                }
+                None => format!("unknown {what} type \"{given}\"; supported: {known}"),
+            }
         };
         findings.error(&at.key("type"), text);
         None

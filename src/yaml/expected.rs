@@ -77,7 +77,7 @@ pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
 }
 
 /// The name that was probably meant.
-fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = wrong.to_lowercase();
     known
         .iter()

@@ -17,7 +17,7 @@ mod secret_file;
 pub(crate) use check::boolean_of_text;
 pub use check::{ReadRules, read_as};
 pub use document::Document;
-pub(crate) use expected::suggestion;
+pub(crate) use expected::{nearest, suggestion};
 pub(crate) use node::TO_FILE;
 pub use node::{Content, Entry, Mark, Node};
 pub use problem::Problem;

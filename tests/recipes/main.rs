@@ -8,6 +8,7 @@ mod directory;
 mod errors;
 mod examples;
 mod framework_filters;
+mod golden;
 mod loading;
 mod secret_files;
 mod secrets;

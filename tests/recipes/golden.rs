@@ -1,0 +1,86 @@
+//! Broken recipes and the exact words that a user reads of them, one file for each way to be wrong.
+//!
+//! `golden/NAME.yml` (or a directory of recipes) is broken, `golden/NAME.txt` what `validate` writes.
+//! `DATAHUB_RELAY_BLESS=1 cargo test --test recipes golden` writes the second anew: read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+/// The rows of the contract, each of which has to be among the files.
+const ROWS: [&str; 21] = [
+    "bad_duration",
+    "bad_port",
+    "bad_url",
+    "contradicting_properties",
+    "custom_source",
+    "duration_without_unit",
+    "empty_bootstrap",
+    "many_at_once",
+    "missing_key",
+    "misspelt_field",
+    "not_yaml",
+    "refused_property",
+    "same_name",
+    "unknown_action_type",
+    "unknown_filter_type",
+    "unknown_key",
+    "unknown_source_type",
+    "unknown_transform_type",
+    "unreadable_secret_file",
+    "unset_variable",
+    "wrong_type",
+];
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes/golden")
+}
+
+/// What `validate` writes of a recipe, with its exit code at the end.
+fn validated(name: &Path) -> String {
+    let mut command = Command::cargo_bin("datahub-relay").unwrap();
+    let output =
+        command.current_dir(golden()).env_clear().args(["validate", "-c"]).arg(name).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{}", name.display());
+    format!("{}exit code {}\n", String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
+}
+
+#[test]
+fn each_way_to_be_wrong_has_its_words() {
+    let mut rows: Vec<PathBuf> = fs::read_dir(golden())
+        .unwrap()
+        .map(|entry| PathBuf::from(entry.unwrap().file_name()))
+        .filter(|name| name.extension().is_none_or(|extension| extension == "yml"))
+        .collect();
+    rows.sort();
+    let names: Vec<_> = rows.iter().map(|row| row.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ROWS);
+    let mut differing = Vec::new();
+    for row in &rows {
+        let expected = golden().join(row.with_extension("txt"));
+        let found = validated(row);
+        if std::env::var_os("DATAHUB_RELAY_BLESS").is_some() {
+            fs::write(&expected, found).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != found {
+            differing.push(format!("{}:\n{found}", row.display()));
+        }
+    }
+    assert!(differing.is_empty(), "other words than expected:\n{}", differing.join("\n"));
+}
+
+#[test]
+fn every_line_names_file_line_and_key() {
+    for row in ROWS {
+        let text = fs::read_to_string(golden().join(row).with_extension("txt")).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("exit code")).collect();
+        assert!(!lines.is_empty(), "{row}");
+        for line in lines.iter().filter(|line| !line.starts_with("valid: ")) {
+            let mut parts = line.split(':').map(str::trim);
+            let (severity, file, at) = (parts.next(), parts.next(), parts.next());
+            assert!(matches!(severity, Some("error" | "warning")), "{line}");
+            assert!(file.is_some_and(|file| file.ends_with(".yml")), "{line}");
+            assert!(at.is_some_and(|line| line.parse::<usize>().is_ok()), "{line}");
+        }
+    }
+}
