@@ -11,13 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::partition_list;
+use super::context::{RelayConsumer, partition_list};
+use super::error::ConsumerError;
 use super::gap::{Gap, GapCause};
-use super::onlooker::{Standing, onlooker_config};
+use super::onlooker::{Standing, client_beside};
 use super::readability::is_readable;
 use super::settings::ConsumerSettings;
 use crate::event::{TopicPartition, offset_after};
@@ -36,8 +37,8 @@ pub fn acknowledgement_group(group: &str) -> String {
 /// What looks at a pipeline's gaps from outside, and acknowledges them.
 pub struct GapKeeper {
     settings: ConsumerSettings,
-    group: BaseConsumer,
-    acknowledgements: BaseConsumer,
+    group: RelayConsumer,
+    acknowledgements: RelayConsumer,
 }
 
 impl GapKeeper {
@@ -45,10 +46,10 @@ impl GapKeeper {
     ///
     /// # Errors
     /// If librdkafka refuses the settings.
-    pub fn new(settings: &ConsumerSettings) -> KafkaResult<Self> {
+    pub fn new(settings: &ConsumerSettings) -> Result<Self, ConsumerError> {
         Ok(Self {
-            group: client(settings, &settings.group_id).create()?,
-            acknowledgements: client(settings, &acknowledgement_group(&settings.group_id)).create()?,
+            group: client_beside(settings, &settings.group_id)?,
+            acknowledgements: client_beside(settings, &acknowledgement_group(&settings.group_id))?,
             settings: settings.clone(),
         })
     }
@@ -78,6 +79,7 @@ impl GapKeeper {
             let source = &gap.source;
             list.add_partition_offset(&source.topic, source.partition, Offset::Offset(gap.from))?;
         }
+        drop(self.acknowledgements.poll(Duration::ZERO));
         self.acknowledgements.commit(&list, CommitMode::Sync)
     }
 
@@ -114,18 +116,20 @@ impl Acknowledgements {
     pub(super) fn watch(settings: &ConsumerSettings) -> std::io::Result<Self> {
         let (alive, ended) = bounded(0);
         let (wanted, found) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<HashMap<_, _>>>::default());
-        let config = client(settings, &acknowledgement_group(&settings.group_id));
+        let settings = settings.clone();
         let (sources, offsets) = (Arc::clone(&wanted), Arc::clone(&found));
         thread::Builder::new().name("gaps".to_owned()).spawn(move || {
-            let consumer: KafkaResult<BaseConsumer> = config.create();
+            let consumer = match client_beside(&settings, &acknowledgement_group(&settings.group_id)) {
+                Ok(consumer) => consumer,
+                Err(error) => {
+                    tracing::error!("cannot look for acknowledgements of gaps: {error}");
+                    return;
+                }
+            };
             let mut told = false;
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 let sources = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let looked = consumer
-                    .as_ref()
-                    .map_err(KafkaError::clone)
-                    .and_then(|consumer| committed(consumer, &sources));
-                match looked {
+                match committed(&consumer, &sources) {
                     Ok(looked) => *offsets.lock().unwrap_or_else(PoisonError::into_inner) = looked,
                     Err(error) if !told => {
                         told = true;
@@ -149,18 +153,13 @@ impl Acknowledgements {
     }
 }
 
-/// A client of a group that it does not join.
-fn client(settings: &ConsumerSettings, group: &str) -> ClientConfig {
-    let mut config = onlooker_config(settings);
-    config.set("group.id", group);
-    config
-}
-
 /// What a group has committed. Each element's own error counts: a look-up that failed is not "none".
 fn committed(
-    consumer: &BaseConsumer,
+    consumer: &RelayConsumer,
     sources: &[TopicPartition],
 ) -> KafkaResult<HashMap<TopicPartition, i64>> {
+    // Nothing is assigned: what comes is a request for a token, if anything.
+    drop(consumer.poll(Duration::ZERO));
     let list = consumer.committed_offsets(partition_list(sources), REQUEST)?;
     let mut found = HashMap::new();
     for element in list.elements() {

@@ -172,4 +172,18 @@ mod tests {
         assert_eq!(broker_side.get("partition.assignment.strategy"), None);
         assert!(broker_side.create_native_config().is_ok());
     }
+
+    #[test]
+    fn every_way_to_log_in_is_built_in() {
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] {
+            let login = [
+                ("security.protocol", "SASL_SSL"),
+                ("sasl.mechanisms", mechanism),
+                ("sasl.username", "user"),
+                ("sasl.password", "password"),
+            ];
+            let consumer = consumer_config(&settings(&login)).create::<rdkafka::consumer::BaseConsumer>();
+            assert!(consumer.is_ok(), "{mechanism}: {:?}", consumer.err());
+        }
+    }
 }

@@ -3,6 +3,10 @@
 //! It polls for as long as its pipeline lives, whatever the actions do: librdkafka runs its callbacks
 //! inside `poll`, and a group throws out a member that does not poll. It never waits for a lock that a
 //! commit holds and never asks the registry.
+//!
+//! It owns a `BaseConsumer`: a `StreamConsumer` would run the callbacks on a task of the async runtime,
+//! where waiting deadlocks. All partitions share one queue, since a partition with a queue of its own
+//! (`split_partition_queue`) can stall for ever, and has limits of its own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

@@ -177,6 +177,21 @@ impl Standing {
     }
 }
 
+/// A client that may ask what `group` has committed, and joins no group. It fetches tokens where the
+/// settings ask for them, and takes new ones when it is polled.
+///
+/// # Errors
+/// If librdkafka refuses the settings.
+pub(super) fn client_beside(
+    settings: &ConsumerSettings,
+    group: &str,
+) -> Result<RelayConsumer, ConsumerError> {
+    let context = RelayContext::new(group, settings)?;
+    let mut config = onlooker_config(settings);
+    config.set("group.id", group);
+    config.create_with_context(context).map_err(ConsumerError::Create)
+}
+
 /// The configuration of a client that joins no group.
 pub(super) fn onlooker_config(settings: &ConsumerSettings) -> ClientConfig {
     let mut config = consumer_config(settings);

@@ -7,12 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::onlooker::onlooker_config;
+use super::context::RelayConsumer;
+use super::onlooker::client_beside;
 use super::settings::ConsumerSettings;
 use crate::event::TopicPartition;
 
@@ -51,12 +52,11 @@ impl Search {
         source: &TopicPartition,
         (from, end): (i64, i64),
     ) -> std::io::Result<Self> {
-        let config = reader_config(settings);
         let (answer, found) = bounded(1);
-        let partition = source.clone();
+        let (settings, partition) = (settings.clone(), source.clone());
         // Left to itself: it ends by itself, and dropping its consumer may take long.
         thread::Builder::new().name("search".to_owned()).spawn(move || {
-            let _ = answer.send(search(&config, &partition, from, end));
+            let _ = answer.send(search(&settings, &partition, from, end));
         })?;
         Ok(Self { source: source.clone(), from, found })
     }
@@ -73,22 +73,21 @@ impl Search {
 
 /// Whether the record at `offset` of a partition can be read; `None` if Kafka does not say.
 pub(super) fn is_readable(settings: &ConsumerSettings, source: &TopicPartition, offset: i64) -> Option<bool> {
-    let consumer: BaseConsumer = reader_config(settings).create().ok()?;
+    let consumer = reader(settings)?;
     try_at(&consumer, source, offset).ok()?
 }
 
-fn reader_config(settings: &ConsumerSettings) -> ClientConfig {
-    let mut config = onlooker_config(settings);
-    // Only the first batch counts.
-    config.set("queued.max.messages.kbytes", "1024");
-    config
+/// A client of the pipeline's own group, which it may read in, without joining it.
+fn reader(settings: &ConsumerSettings) -> Option<RelayConsumer> {
+    let client = client_beside(settings, &settings.group_id);
+    client.inspect_err(|error| tracing::warn!("cannot try a record by itself: {error}")).ok()
 }
 
 /// Doubles its steps until it finds a record that can be read, then halves them to find the first. With
 /// two corrupt batches near each other, readable ones between them may be taken for lost: the gap that is
 /// reported holds them.
-fn search(config: &ClientConfig, source: &TopicPartition, from: i64, end: i64) -> Found {
-    let Ok(consumer) = config.create::<BaseConsumer>() else { return Found::Unknown };
+fn search(settings: &ConsumerSettings, source: &TopicPartition, from: i64, end: i64) -> Found {
+    let Some(consumer) = reader(settings) else { return Found::Unknown };
     let readable = |offset| try_at(&consumer, source, offset).ok().flatten();
     match readable(from) {
         Some(false) => {}
@@ -121,7 +120,7 @@ fn search(config: &ClientConfig, source: &TopicPartition, from: i64, end: i64) -
 }
 
 /// Reads from an offset on until there is a record or an error.
-fn try_at(consumer: &BaseConsumer, source: &TopicPartition, offset: i64) -> KafkaResult<Option<bool>> {
+fn try_at(consumer: &RelayConsumer, source: &TopicPartition, offset: i64) -> KafkaResult<Option<bool>> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition_offset(&source.topic, source.partition, Offset::Offset(offset))?;
     consumer.assign(&list)?;

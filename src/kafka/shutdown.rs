@@ -122,7 +122,8 @@ fn join<T>(thread: JoinHandle<T>) -> Joined<T> {
     thread.join().map_or(Joined::Panicked, Joined::Returned)
 }
 
-/// Drops the consumer on a thread of its own: dropping polls and may wait without end.
+/// Drops the consumer on a thread of its own: dropping polls and may wait without end. It does so for sure
+/// while a partition list lives that was obtained from the consumer, so none is kept anywhere.
 fn drop_consumer(consumer: Arc<RelayConsumer>) {
     let closing = std::thread::Builder::new().name("close".to_owned()).spawn(move || drop(consumer));
     match closing.map(join) {

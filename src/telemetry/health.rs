@@ -128,7 +128,7 @@ impl HealthBoard {
     /// Whether every pipeline runs and lacks nothing, and otherwise what each lacks.
     pub fn readiness(&self) -> Readiness {
         let pipelines: Vec<PipelineReport> =
-            locked(&self.pipelines).iter().map(|health| health.report()).collect();
+            locked(&self.pipelines).iter().map(|health| health.report(self.stall_threshold)).collect();
         // Before the first recipe has been read there is nothing that could be ready.
         Readiness { ready: !pipelines.is_empty() && pipelines.iter().all(|report| report.ready), pipelines }
     }
@@ -173,6 +173,9 @@ pub struct PipelineReport {
     /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it stands still, if it does: `/livez` says so too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
     /// What is missing, each with what is known about it.
     pub missing: BTreeMap<Condition, String>,
     /// What a person should know although it keeps nothing from going on: the last few, each with its
@@ -287,10 +290,13 @@ impl PipelineHealth {
         (silent > threshold).then(|| format!("its polling thread was last seen {} s ago", silent.as_secs()))
     }
 
-    fn report(&self) -> PipelineReport {
+    fn report(&self, threshold: Duration) -> PipelineReport {
+        let stuck = self.why_stuck(threshold);
         let status = locked(&self.status);
         let (ready, failure, missing) = match &status.state {
-            PipelineState::Running => (status.missing.is_empty(), None, status.missing.clone()),
+            PipelineState::Running => {
+                (status.missing.is_empty() && stuck.is_none(), None, status.missing.clone())
+            }
             PipelineState::Starting | PipelineState::Draining => (false, None, status.missing.clone()),
             // One that came to its end, such as with `kill_after_idle_timeout`, lacks nothing.
             PipelineState::Ended => (true, None, BTreeMap::new()),
@@ -302,6 +308,7 @@ impl PipelineHealth {
             state: status.state.clone(),
             ready,
             failure,
+            stuck,
             missing,
             warnings,
         }
@@ -427,6 +434,9 @@ mod tests {
         let liveness = board.liveness();
         assert!(!liveness.live);
         assert_eq!(liveness.stuck[0].reason, "MetadataChangeLog_Versioned_v1[2] stands still at 17");
+        make_ready(&health);
+        assert!(!board.readiness().ready, "it lacks nothing, and does nothing");
+        assert!(ready_body(&board).contains(r#""stuck":"MetadataChangeLog_Versioned_v1[2] stands"#));
         health.moves_again();
         assert!(board.liveness().live);
     }

@@ -29,6 +29,7 @@ mod ordering;
 mod registry_outage;
 mod reset_offsets;
 mod start_position;
+mod static_membership;
 mod stop_and_resume;
 mod validate_connect;
 

@@ -67,3 +67,14 @@ fn a_committed_offset_wins_over_the_start_position() {
     }
     Tally::of(&mut actions, &mut letters).assert_nothing_repeated();
 }
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_start_position_in_the_future_is_the_end_and_is_committed() {
+    let scene = scene("start-future");
+    let topic = scene.topic("versioned", 2);
+    scene.feeder().change_logs(&topic, 2, 100);
+    let recipe = scene.recipe().change_logs(&topic).source("start_position", "2100-01-01T00:00:00Z");
+    scene.run_until_ready(&[&recipe]).stop();
+    assert_eq!(scene.committed(&[(&topic, 2)]).sum(), Some(100), "as a number, though nothing was read");
+}

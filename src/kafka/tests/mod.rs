@@ -263,3 +263,16 @@ fn a_broker_that_cannot_look_up_times_is_noticed_and_nothing_is_skipped() {
     }
     assert!(broker.committed("times").into_values().all(|offset| offset < 0), "nothing is committed");
 }
+
+#[test]
+fn records_are_read_whatever_codec_compressed_them() {
+    let broker = Broker::new();
+    let value = "e".repeat(10_000);
+    let codecs = ["gzip", "snappy", "lz4", "zstd"];
+    for codec in codecs {
+        broker.produce_with(&[("compression.type", codec)], 0, [value.as_str(); 3]);
+    }
+    let running = start(&broker, "codecs", delivery());
+    wait_until("all are processed", || running.seen().len() == codecs.len() * 3);
+    running.stop();
+}

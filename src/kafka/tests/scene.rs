@@ -163,6 +163,25 @@ impl Broker {
         self.producer.flush(PATIENCE).unwrap();
     }
 
+    /// Produces with a producer of these properties.
+    pub(super) fn produce_with<'v>(
+        &self,
+        properties: &[(&str, &str)],
+        partition: i32,
+        values: impl IntoIterator<Item = &'v str>,
+    ) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.cluster.bootstrap_servers());
+        for (key, value) in properties {
+            config.set(*key, *value);
+        }
+        let producer: BaseProducer = config.create().unwrap();
+        for value in values {
+            producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload(value)).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
     pub(super) fn committed(&self, group: &str) -> BTreeMap<i32, i64> {
         let observer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.cluster.bootstrap_servers())

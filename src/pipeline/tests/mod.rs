@@ -1,6 +1,7 @@
 //! The stages with an action, a registry and a dead-letter store made for the test.
 
 mod deadline;
+mod health;
 mod screening;
 mod starting;
 mod transforms;

@@ -1,0 +1,143 @@
+//! What `/readyz` and `/livez` say while something is wrong, and that they take it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::super::registry_watch::RegistryWatch;
+use super::super::reports::PipelineReports;
+use super::super::tally::Tally;
+use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
+use crate::event::TopicPartition;
+use crate::kafka::{Gap, GapCause, RebalanceKind, Reports as _};
+use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
+
+/// All that tells about one pipeline, and where it is shown.
+struct Told {
+    board: HealthBoard,
+    health: Arc<PipelineHealth>,
+    kafka: PipelineReports,
+    registry: RegistryWatch,
+}
+
+/// A pipeline that runs and lacks nothing.
+fn ready_pipeline() -> Told {
+    let board = HealthBoard::new(Duration::from_secs(3600));
+    let health = board.pipeline("tags");
+    let metrics = Metrics::new().pipeline("tags");
+    let kafka = PipelineReports {
+        metrics: Arc::clone(&metrics),
+        health: Arc::clone(&health),
+        tally: Arc::new(Tally::new()),
+    };
+    let registry = RegistryWatch { pipeline: "tags".into(), metrics, health: Arc::clone(&health) };
+    health.holds(Condition::DeadLetters);
+    kafka.connected();
+    kafka.rebalanced(RebalanceKind::Assigned, 3);
+    registry.answers(false);
+    Told { board, health, kafka, registry }
+}
+
+fn gap() -> Gap {
+    let source = TopicPartition { topic: "PlatformEvent_v1".into(), partition: 3 };
+    Gap { source, from: 10, to: 40, cause: GapCause::Deleted }
+}
+
+fn all_brokers_down() -> KafkaError {
+    KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)
+}
+
+fn registry_answers_500() -> RegistryError {
+    RegistryError::Unavailable {
+        id: SchemaId(4),
+        url: "http://registry".to_owned(),
+        answer: "500 Internal Server Error".to_owned(),
+        advice: "",
+        retry_after: Duration::ZERO,
+    }
+}
+
+/// What is wrong: what it is called, how it begins and ends, what is said in the body, and of it all
+/// whether the process is still alive.
+struct Row {
+    begins: fn(&Told),
+    ends: fn(&Told),
+    says: [&'static str; 2],
+    live: bool,
+}
+
+const ROWS: [Row; 6] = [
+    Row {
+        begins: |told| told.kafka.trouble(Some(&all_brokers_down())),
+        ends: |told| told.kafka.trouble(None),
+        says: [r#""brokers":""#, "AllBrokersDown"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.kafka.rebalanced(RebalanceKind::Lost, 0),
+        ends: |told| told.kafka.rebalanced(RebalanceKind::Assigned, 3),
+        says: [r#""assignment":""#, "joins again"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.registry.is_out(&registry_answers_500(), true),
+        ends: |told| told.registry.answers(true),
+        says: [r#""registry":""#, "500 Internal Server Error"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.health.lacks(Condition::DeadLetters, "no space left on device"),
+        ends: |told| told.health.holds(Condition::DeadLetters),
+        says: [r#""dead_letters":""#, "no space left"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.kafka.waits_at(&[&gap()]),
+        ends: |told| told.kafka.waits_at(&[]),
+        says: [r#""records":"PlatformEvent_v1[3]: offsets 10 to 39 (30 records)"#, "offsets acknowledge"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.kafka.stalled(Some("PlatformEvent_v1[3] stands at offset 10".to_owned())),
+        ends: |told| told.kafka.stalled(None),
+        says: [r#""stuck":""#, "stands at offset 10"],
+        live: false,
+    },
+];
+
+#[test]
+fn whatever_is_wrong_is_said_for_its_pipeline_until_it_is_over() {
+    for row in ROWS {
+        let told = ready_pipeline();
+        let body = || serde_json::to_string(&told.board.readiness()).unwrap();
+        assert!(told.board.readiness().ready, "{}", body());
+        (row.begins)(&told);
+        assert!(!told.board.readiness().ready, "{}", body());
+        assert!(row.says.iter().all(|says| body().contains(says)), "{:?}: {}", row.says, body());
+        assert_eq!(told.board.liveness().live, row.live, "{:?}", row.says);
+        (row.ends)(&told);
+        assert!(told.board.readiness().ready && told.board.liveness().live, "{}", body());
+    }
+}
+
+#[test]
+fn a_recipe_that_is_broken_is_said_under_its_file_and_leaves_the_others_as_they_are() {
+    let told = ready_pipeline();
+    let broken = told.board.pipeline("recipes/owners.yml");
+    broken.enter(PipelineState::Failed { reason: "recipes/owners.yml:3:1: unknown key".to_owned() });
+    let readiness = told.board.readiness();
+    assert!(!readiness.ready && told.board.liveness().live);
+    assert!(readiness.pipelines[0].ready);
+    assert_eq!(readiness.pipelines[1].failure.as_deref(), Some("recipes/owners.yml:3:1: unknown key"));
+}
+
+#[test]
+fn a_gap_that_is_passed_is_a_warning_and_keeps_nothing_from_being_ready() {
+    let told = ready_pipeline();
+    told.kafka.gap(&gap(), 30);
+    let readiness = told.board.readiness();
+    assert!(readiness.ready);
+    assert!(readiness.pipelines[0].warnings[0].contains("offsets 10 to 39 (30 records) were deleted"));
+}
