@@ -21,6 +21,8 @@ pub mod environment;
 pub mod yaml;
 // What is found wrong in configuration, at the path of the key it concerns.
 pub mod findings;
+// Keeping secrets out of texts that leave the program.
+pub mod redaction;
 // A file of whole lines, whatever happened to its writer: what the `file` action and the dead
 // letters are written to.
 pub mod line_file;

@@ -1,12 +1,11 @@
 //! A dead letter as one line of JSON.
 
-use std::time::SystemTime;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
-use super::{DeadLetter, Failure};
+use super::lineage::is_ours;
+use super::{DeadLetter, Failure, rfc3339};
 use crate::event::{Envelope, Header, Record};
 
 /// The letter and a line feed. `event_type`, `event` and `meta` stand at the top as the Python
@@ -18,6 +17,8 @@ pub(super) fn line_of(letter: &DeadLetter<'_>) -> serde_json::Result<Vec<u8>> {
             None => Decoded::Nothing { event_type: (), event: (), meta: () },
         },
         pipeline: letter.pipeline,
+        id: &letter.lineage.id,
+        round: letter.lineage.round,
         error: ErrorFields::from(letter.failure),
         record: RecordFields::from(letter.record),
     })?;
@@ -30,6 +31,8 @@ struct Line<'a> {
     #[serde(flatten)]
     decoded: Decoded<'a>,
     pipeline: &'a str,
+    id: &'a str,
+    round: u32,
     error: ErrorFields<'a>,
     record: RecordFields<'a>,
 }
@@ -46,6 +49,8 @@ struct ErrorFields<'a> {
     stage: &'static str,
     class: &'static str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
     attempts: u32,
     first_at: Option<String>,
     last_at: Option<String>,
@@ -57,17 +62,12 @@ impl<'a> From<&'a Failure> for ErrorFields<'a> {
             stage: failure.stage.as_str(),
             class: failure.class,
             message: &failure.message,
+            http_status: failure.http_status,
             attempts: failure.attempts,
             first_at: rfc3339(failure.first_at),
             last_at: rfc3339(failure.last_at),
         }
     }
-}
-
-/// In UTC, to the millisecond; `None` for a clock beyond the years that can be written.
-fn rfc3339(time: SystemTime) -> Option<String> {
-    let timestamp = jiff::Timestamp::try_from(time).ok()?;
-    Some(format!("{timestamp:.3}"))
 }
 
 #[derive(Serialize)]
@@ -92,11 +92,17 @@ impl<'a> From<&'a Record> for RecordFields<'a> {
             timestamp: record.timestamp_ms,
             key: record.key.as_deref().map(Base64),
             value: record.value.as_deref().map(Base64),
-            headers: record.headers.iter().map(HeaderFields::from).collect(),
+            headers: record
+                .headers
+                .iter()
+                .filter(|header| !is_ours(header))
+                .map(HeaderFields::from)
+                .collect(),
         }
     }
 }
 
+/// Without this program's own of an earlier round, which `id`, `round` and `error` stand for.
 /// A list of these, not a map: a header's key may come more than once.
 #[derive(Serialize)]
 struct HeaderFields<'a> {

@@ -1,9 +1,19 @@
 //! Where an event goes that could not be processed, so that nothing is lost.
 
+//!
+//! A letter goes to a [`FileStore`] or, with `dead_letter_topic`, to a [`TopicStore`]. Both keep the
+//! original bytes. [`Lineage`] tells letters apart, and says how often an event has been replayed.
+
 mod file_store;
+mod files;
+mod headers;
+mod journal;
+mod letter;
 mod line;
+mod lineage;
 #[cfg(test)]
 mod tests;
+mod topic_store;
 
 use std::time::SystemTime;
 
@@ -12,6 +22,11 @@ use async_trait::async_trait;
 use crate::event::{Envelope, Record, Stage};
 
 pub use file_store::FileStore;
+pub use files::{LetterFiles, base_of};
+pub use journal::{Journal, JournalError, Replayed};
+pub use letter::{Letter, LetterError, LetterKey, LetterPlace, Unreadable};
+pub use lineage::Lineage;
+pub use topic_store::TopicStore;
 
 /// Somewhere dead letters are kept.
 #[async_trait]
@@ -23,6 +38,15 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// # Errors
     /// Why it could not be stored; the partition waits and readiness shows the text.
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError>;
+
+    /// Whether letters can be stored, as far as that can be known without storing one. Asked before a
+    /// pipeline reads anything.
+    ///
+    /// # Errors
+    /// Why they can't. It is asked again for a while, and then the pipeline does not start.
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// An event that could not be processed, with everything that is known about it.
@@ -30,6 +54,8 @@ pub trait DeadLetterStore: Send + Sync + 'static {
 pub struct DeadLetter<'a> {
     /// The pipeline's name.
     pub pipeline: &'a str,
+    /// Its id, and how often it has failed.
+    pub lineage: &'a Lineage,
     /// The original bytes and where they stood.
     pub record: &'a Record,
     /// The event, where the record could be decoded.
@@ -47,6 +73,8 @@ pub struct Failure {
     pub class: &'static str,
     /// What happened, for a person, without secrets.
     pub message: String,
+    /// The status of the HTTP answer that refused the event, if it was one.
+    pub http_status: Option<u16>,
     /// How many attempts were made, the first included.
     pub attempts: u32,
     /// When the first attempt failed.
@@ -68,4 +96,31 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The topic did not take the letter, or could not be asked.
+    #[error(
+        "cannot store a dead letter in the topic {topic}: {source}; see that the brokers are there and that this user may write to it, the pipeline goes on by itself"
+    )]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What Kafka said.
+        source: rdkafka::error::KafkaError,
+    },
+    /// There is no such topic, and the brokers do not create it by themselves.
+    #[error(
+        "there is no topic {topic} for dead letters; create it (kafka-topics.sh --create --topic {topic}), or correct dead_letter_topic"
+    )]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// The producer could not be made.
+    #[error("no producer for dead letters: {0}")]
+    Producer(crate::kafka::ConsumerError),
+}
+
+/// In UTC, to the millisecond; `None` for a clock beyond the years that can be written.
+fn rfc3339(time: SystemTime) -> Option<String> {
+    let timestamp = jiff::Timestamp::try_from(time).ok()?;
+    Some(format!("{timestamp:.3}"))
 }

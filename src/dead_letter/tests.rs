@@ -6,10 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::{DeadLetter, DeadLetterStore, Failure, FileStore};
+use super::{DeadLetter, DeadLetterStore, Failure, FileStore, Lineage};
 use crate::event::{Envelope, Event, EventType, Position, Record, Stage, TopicPartition};
 
-fn record(offset: i64) -> Record {
+pub(super) fn record(offset: i64) -> Record {
     let source = TopicPartition { topic: Arc::from("PlatformEvent_v1"), partition: 3 };
     Record {
         position: Position { source, offset },
@@ -20,13 +20,14 @@ fn record(offset: i64) -> Record {
     }
 }
 
-fn failure(message: &str) -> Failure {
+pub(super) fn failure(message: &str) -> Failure {
     let first_at = UNIX_EPOCH + Duration::from_millis(1_700_000_001_000);
     let last_at = first_at + Duration::from_millis(2_500);
     Failure {
         stage: Stage::Avro,
         class: "truncated",
         message: message.to_owned(),
+        http_status: None,
         attempts: 2,
         first_at,
         last_at,
@@ -40,7 +41,10 @@ fn envelope(record: &Record) -> Envelope {
 
 async fn store(store: &FileStore, offset: i64) -> Result<(), super::StoreError> {
     let (record, failure) = (record(offset), failure("it broke"));
-    store.store(&DeadLetter { pipeline: "p", record: &record, envelope: None, failure: &failure }).await
+    let lineage = Lineage::of("g", &record);
+    let letter =
+        DeadLetter { pipeline: "p", lineage: &lineage, record: &record, envelope: None, failure: &failure };
+    store.store(&letter).await
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -61,7 +65,14 @@ async fn a_letter_holds_the_event_as_the_framework_writes_it_and_the_original_by
     let letters = FileStore::open(&path).unwrap();
     let (record, failure) = (record(9), failure("two\nlines"));
     let envelope = envelope(&record);
-    let letter = DeadLetter { pipeline: "p", record: &record, envelope: Some(&envelope), failure: &failure };
+    let lineage = Lineage::of("g", &record);
+    let letter = DeadLetter {
+        pipeline: "p",
+        lineage: &lineage,
+        record: &record,
+        envelope: Some(&envelope),
+        failure: &failure,
+    };
     letters.store(&letter).await.unwrap();
 
     let expected = json!({
@@ -69,6 +80,8 @@ async fn a_letter_holds_the_event_as_the_framework_writes_it_and_the_original_by
         "event": {"entityUrn": "urn:li:corpuser:é"},
         "meta": {"kafka": {"topic": "PlatformEvent_v1", "partition": 3, "offset": 9}},
         "pipeline": "p",
+        "id": "g/PlatformEvent_v1/3/9",
+        "round": 1,
         "error": {
             "stage": "avro", "class": "truncated", "message": "two\nlines", "attempts": 2,
             "first_at": "2023-11-14T22:13:21.000Z", "last_at": "2023-11-14T22:13:23.500Z",

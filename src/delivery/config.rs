@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::FailureLimits;
 use super::settings::{CommitMode, DeliverySettings, FailureMode, RetrySettings};
 use crate::event::MetaDetail;
 use crate::findings::{Findings, KeyPath};
@@ -20,6 +21,14 @@ pub struct OptionsConfig {
     pub retry_backoff_seconds: Option<f64>,
     /// What an event leads to that could not be processed (default `CONTINUE`; any case).
     pub failure_mode: Option<String>,
+    /// Stop once more events than this failed in a row (default 0: off).
+    pub max_consecutive_failures: Option<u32>,
+    /// Stop once more than this share of the last 1,000 events failed (default 0: off).
+    #[schemars(range(min = 0, max = 1))]
+    pub max_failure_ratio: Option<f64>,
+    /// How many times a dead letter may be replayed (default 3).
+    #[schemars(range(min = 1))]
+    pub max_replay_rounds: Option<u32>,
     /// Directory of the dead-letter files (default `/tmp/logs/datahub/actions`).
     #[schemars(length(min = 1))]
     pub failed_events_dir: Option<String>,
@@ -106,6 +115,8 @@ impl OptionsConfig {
             // Set by the source, whose key it is.
             attempt_deadline: None,
             failure_mode,
+            failure_limits: self.failure_limits(),
+            max_replay_rounds: self.max_replay_rounds.unwrap_or(3),
             failed_events_dir: self
                 .failed_events_dir
                 .as_deref()
@@ -122,6 +133,13 @@ impl OptionsConfig {
             drain_timeout: Duration::from_secs_f64(self.drain_timeout_seconds.unwrap_or(25.0)),
         };
         (findings.errors() == errors).then_some(settings)
+    }
+
+    fn failure_limits(&self) -> FailureLimits {
+        FailureLimits {
+            max_consecutive: self.max_consecutive_failures.filter(|limit| *limit > 0).map(u64::from),
+            max_ratio: self.max_failure_ratio.filter(|limit| *limit > 0.0),
+        }
     }
 
     fn failure_mode(&self, at: &KeyPath, findings: &mut Findings) -> FailureMode {
@@ -241,6 +259,22 @@ mod tests {
         for without_unit in [commit("10"), number] {
             assert!(resolved(&without_unit, None).unwrap_err().ends_with("for seconds write \"10s\""));
         }
+    }
+
+    #[test]
+    fn failures_have_no_limit_unless_one_above_zero_is_given() {
+        let limits = |consecutive, ratio| {
+            let config = OptionsConfig {
+                max_consecutive_failures: consecutive,
+                max_failure_ratio: ratio,
+                ..Default::default()
+            };
+            resolved(&config, None).unwrap().failure_limits
+        };
+        assert_eq!(limits(None, None), FailureLimits::default());
+        assert_eq!(limits(Some(0), Some(0.0)), FailureLimits::default());
+        let both = FailureLimits { max_consecutive: Some(5), max_ratio: Some(0.5) };
+        assert_eq!(limits(Some(5), Some(0.5)), both);
     }
 
     #[test]

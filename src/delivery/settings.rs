@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::config::{OnGap, Ordering};
+use super::limits::FailureLimits;
 
 /// What delivery is built from.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,10 @@ pub struct DeliverySettings {
     pub attempt_deadline: Option<Duration>,
     /// What happens to an event that could not be processed.
     pub failure_mode: FailureMode,
+    /// How many events may fail before the pipeline stops.
+    pub failure_limits: FailureLimits,
+    /// How many times a dead letter may be replayed.
+    pub max_replay_rounds: u32,
     /// Directory of the dead-letter files; the pipeline's own directory is below it.
     pub failed_events_dir: PathBuf,
     /// Which events wait for each other.

@@ -41,6 +41,80 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.partition.eof", "false"),
 ];
 
+/// Properties that mean nothing to a producer, or that are this program's own there.
+const NOT_A_PRODUCERS: &[&str] = &[
+    "allow.auto.create.topics",
+    "auto.commit.enable",
+    "auto.commit.interval.ms",
+    "auto.offset.reset",
+    "check.crcs",
+    "consume.callback.max.messages",
+    "coordinator.query.interval.ms",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.partition.eof",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.protocol.type",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "offset.store.method",
+    "offset.store.path",
+    "offset.store.sync.interval.ms",
+    "partition.assignment.strategy",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "session.timeout.ms",
+    "statistics.interval.ms",
+    // A transaction, or fewer guarantees than a dead letter needs.
+    "acks",
+    "enable.idempotence",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "message.send.max.retries",
+    "queuing.strategy",
+    "request.required.acks",
+    "retries",
+    "transactional.id",
+];
+
+/// Defaults of a producer; the user's own settings win over them.
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "datahub-relay"),
+    ("log.connection.close", "false"),
+    // Somebody waits for each record: nothing is gained by gathering.
+    ("linger.ms", "0"),
+    // So late is readiness to say that the brokers are gone; whoever sends tries again.
+    ("message.timeout.ms", "10000"),
+    // The topic's own limit is to decide, not the client's megabyte.
+    ("message.max.bytes", "1000000000"),
+];
+
+/// The configuration of a producer that reaches Kafka as the pipeline's consumer does. Idempotent,
+/// acknowledged by all in-sync replicas.
+pub(super) fn producer_config(settings: &ConsumerSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in PRODUCER_DEFAULTS {
+        config.set(*key, *value);
+    }
+    let shared = settings.properties.iter().filter(|(key, _)| !NOT_A_PRODUCERS.contains(&key.as_str()));
+    for (key, value) in shared {
+        config.set(key, value);
+    }
+    config.set("enable.idempotence", "true").set("acks", "all");
+    config
+}
+
 /// The configuration of a pipeline's consumer.
 pub(super) fn consumer_config(settings: &ConsumerSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -114,6 +188,7 @@ mod tests {
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect::<BTreeMap<_, _>>(),
             topics: Vec::new(),
+            dead_letter_topic: None,
             start: StartPosition::Latest,
             reset_offsets: false,
             idle_timeout: None,
@@ -156,6 +231,25 @@ mod tests {
         assert_eq!(contradiction(&short), None);
         let long = settings(&[("max.poll.interval.ms", "600000")]);
         assert_eq!(consumer_config(&long).get("session.timeout.ms"), None);
+    }
+
+    #[test]
+    fn a_producer_reaches_kafka_as_the_consumer_does_and_takes_nothing_else_from_it() {
+        let given = [
+            ("bootstrap.servers", "b:9092"),
+            ("sasl.password", "p"),
+            ("group.id", "g"),
+            ("fetch.min.bytes", "7"),
+            ("acks", "0"),
+            ("compression.type", "zstd"),
+        ];
+        let config = producer_config(&settings(&given));
+        for (key, value) in [("bootstrap.servers", "b:9092"), ("sasl.password", "p"), ("acks", "all")] {
+            assert_eq!(config.get(key), Some(value));
+        }
+        assert_eq!(config.get("compression.type"), Some("zstd"));
+        assert_eq!((config.get("group.id"), config.get("fetch.min.bytes")), (None, None));
+        assert!(config.create_native_config().is_ok());
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct KafkaSourceConfig {
     /// Which platform events are handed on: `known` (default), or `all`, those of names that this program
     /// does not know among them.
     pub platform_events: PlatformEvents,
+    /// The topic that dead letters go to (default: none, they go to a file).
+    #[schemars(length(min = 1))]
+    pub dead_letter_topic: Option<String>,
     /// Where a group without a committed offset begins: `earliest`, `latest`, or a time (RFC 3339,
     /// or milliseconds since the Unix epoch).
     pub start_position: Option<StartPositionConfig>,

@@ -9,7 +9,7 @@ use super::start::StartError;
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
     /// librdkafka refused the configuration.
-    #[error("cannot create the Kafka consumer: {0}; see connection.consumer_config in the recipe")]
+    #[error("cannot create the Kafka client: {0}; see connection.consumer_config in the recipe")]
     Create(KafkaError),
     /// The source of OAUTHBEARER tokens cannot be used.
     #[error("cannot log in to Kafka: {0}")]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
 use super::settings::ConsumerSettings;
+use super::topics::is_topic_name;
 use super::{client, consumer_properties, environment_properties, oauth};
 use crate::environment::Environment;
+use crate::event::Route;
 use crate::findings::{Findings, KeyPath};
 
 /// How long Kafka and the registry are tried at the start, unless `infinite_retry` says otherwise.
@@ -28,6 +30,7 @@ impl KafkaSourceConfig {
         let oauth = oauth::settings_of(&mut properties, environment, &connection, findings);
         let start = self.start(properties.remove("auto.offset.reset"), at, findings);
         let topics = self.topics_to_read(environment, at, findings);
+        self.review_dead_letter_topic(&topics, &at.key("dead_letter_topic"), findings);
         let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
         let reset_offsets = self.reset_offsets.unwrap_or(false);
         if reset_offsets && properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer") {
@@ -46,6 +49,7 @@ impl KafkaSourceConfig {
             properties,
             oauth,
             topics,
+            dead_letter_topic: self.dead_letter_topic.clone(),
             start,
             reset_offsets,
             idle_timeout: self.idle_timeout(at, findings),
@@ -72,6 +76,19 @@ impl KafkaSourceConfig {
             SourceKind::DatahubCloud => Some(60.0),
         };
         self.event_processing_time_max_duration_seconds.or(default).map(Duration::from_secs_f64)
+    }
+
+    fn review_dead_letter_topic(&self, read: &[(String, Route)], at: &KeyPath, findings: &mut Findings) {
+        let Some(topic) = &self.dead_letter_topic else { return };
+        if !is_topic_name(topic) {
+            let text = format!("expected a topic's name (letters, digits, `.`, `_`, `-`), found \"{topic}\"");
+            findings.error(at, text);
+        } else if read.iter().any(|(known, _)| known == topic) {
+            findings.error(
+                at,
+                "is a topic that this recipe reads: each dead letter would come again and fail again; name another",
+            );
+        }
     }
 
     /// The interval between commits, if `async_commit_enabled` asks for one.

@@ -24,6 +24,8 @@ pub struct ConsumerSettings {
     pub oauth: Option<OauthSettings>,
     /// The topics to read and what each carries.
     pub topics: Vec<(String, Route)>,
+    /// The topic that dead letters go to; `None` keeps them in a file.
+    pub dead_letter_topic: Option<String>,
     /// Where a partition begins for which the group has committed nothing.
     pub start: StartPosition,
     /// Whether the first assignment begins as if the group had committed nothing.

@@ -163,7 +163,7 @@ fn described(route: &Route) -> String {
 }
 
 /// Kafka's own rule. It also keeps out `^…`, which librdkafka takes for a regular expression.
-fn is_topic_name(name: &str) -> bool {
+pub(super) fn is_topic_name(name: &str) -> bool {
     (1..=249).contains(&name.len())
         && !matches!(name, "." | "..")
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))

@@ -12,6 +12,7 @@ use crate::action::{Action, ActionError};
 use crate::dead_letter::Failure;
 use crate::delivery::{Delivery, RetryPolicy};
 use crate::event::{Envelope, Stage};
+use crate::redaction::Secrets;
 use crate::telemetry::PipelineMetrics;
 
 /// The class of a failure that is the action's and not the event's.
@@ -26,6 +27,8 @@ pub(super) struct Attempts {
     /// The longest that one attempt may take.
     pub(super) deadline: Option<Duration>,
     pub(super) retry: RetryPolicy,
+    /// What no error may show.
+    pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,
 }
 
@@ -43,7 +46,7 @@ impl Attempts {
         delivery: &Delivery,
         envelope: &Envelope,
     ) -> Result<Result<(), Failure>, Interrupted> {
-        let Self { retry, metrics, .. } = self;
+        let Self { retry, metrics, secrets, .. } = self;
         let mut attempts = 0;
         let mut first_at = None;
         loop {
@@ -61,7 +64,7 @@ impl Attempts {
                 Ok(Err(failed)) => failed,
                 Err(panic) => {
                     metrics.failed_attempt();
-                    let failure = panicked(&self.pipeline, delivery, Stage::Action, &*panic);
+                    let failure = panicked(&self.pipeline, secrets, delivery, (Stage::Action, &*panic));
                     let first_at = first_at.unwrap_or(failure.first_at);
                     return Ok(Err(Failure { attempts, first_at, ..failure }));
                 }
@@ -76,12 +79,13 @@ impl Attempts {
                 ActionError::Permanent { .. } => ("permanent", None),
                 ActionError::Broken { .. } => (BROKEN, None),
             };
+            let message = secrets.redact(&error.to_string()).into_owned();
             if !class.is_empty() {
-                let message = error.to_string();
                 return Ok(Err(Failure {
                     stage: Stage::Action,
                     class,
                     message,
+                    http_status: None,
                     attempts,
                     first_at,
                     last_at: now,
@@ -89,7 +93,7 @@ impl Attempts {
             }
             metrics.retried();
             let position = &delivery.record.position;
-            tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {error}");
+            tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {message}");
             wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
         }
     }

@@ -1,6 +1,6 @@
 //! From a recipe to the components that it describes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -12,11 +12,11 @@ use super::stages::Parts;
 use super::tally::Tally;
 use crate::action::{self, Action, ActionBuildError, ActionContext};
 use crate::avro::{Decoder, RegistrySetupError, SchemaRegistry};
-use crate::dead_letter::{FileStore, StoreError};
-use crate::delivery::{DeliverySettings, Ordering, RetryPolicy};
-use crate::kafka::ConsumerSettings;
+use crate::dead_letter::{DeadLetterStore, FileStore, StoreError, TopicStore};
+use crate::delivery::{DeliverySettings, FailureCount, Ordering, RetryPolicy};
+use crate::kafka::{ConsumerSettings, Producer};
 use crate::recipe::Recipe;
-use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth};
+use crate::telemetry::{HealthBoard, Metrics, PipelineHealth};
 
 /// What a pipeline shares with the others of the process.
 #[derive(Clone)]
@@ -96,11 +96,21 @@ impl Pipeline {
         health: Arc<PipelineHealth>,
         wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
     ) -> Result<Self, BuildError> {
-        let Recipe { name, consumer, registry, scan, meta, filters, transforms, action, delivery, .. } =
-            recipe;
+        let Recipe {
+            name,
+            consumer,
+            registry,
+            scan,
+            meta,
+            filters,
+            transforms,
+            action,
+            delivery,
+            secrets,
+            ..
+        } = recipe;
         let registry = Arc::new(SchemaRegistry::new(&registry)?);
-        let dead_letters = FileStore::open(delivery.failed_events_file(&name))?;
-        health.holds(Condition::DeadLetters);
+        let dead_letters = dead_letters(&name, &consumer, &delivery)?;
         let pipeline: Arc<str> = name.into();
         let context = ActionContext { pipeline: Arc::clone(&pipeline) };
         let action = wrap(action::build(&action, context)?);
@@ -122,17 +132,21 @@ impl Pipeline {
             permits: permits(&delivery),
             deadline: delivery.attempt_deadline,
             retry: RetryPolicy::new(&delivery.retry),
+            secrets: secrets.clone(),
             metrics: Arc::clone(&metrics),
         };
         let parts = Parts {
             pipeline,
+            group: consumer.group_id.clone(),
             decoder: Decoder::new(Arc::clone(&registry)).with_meta(meta),
             registry,
             filters: Arc::new(filters),
             transforms,
             attempts,
-            dead_letters: Arc::new(dead_letters),
+            dead_letters,
             failure_mode: delivery.failure_mode,
+            failures: Mutex::new(FailureCount::new(delivery.failure_limits)),
+            secrets,
             metrics,
             health: Arc::clone(&health),
             tally: Arc::clone(&tally),
@@ -148,6 +162,18 @@ impl Pipeline {
             runtime: surroundings.runtime.clone(),
         })
     }
+}
+
+/// The topic that the recipe names, with the file for what that does not take; else the file.
+fn dead_letters(
+    pipeline: &str,
+    consumer: &ConsumerSettings,
+    delivery: &DeliverySettings,
+) -> Result<Arc<dyn DeadLetterStore>, StoreError> {
+    let file = FileStore::open(delivery.failed_events_file(pipeline))?;
+    let Some(topic) = &consumer.dead_letter_topic else { return Ok(Arc::new(file)) };
+    let producer = Producer::new(consumer, pipeline).map_err(StoreError::Producer)?;
+    Ok(Arc::new(TopicStore::new(topic, producer, file)))
 }
 
 /// With `partition` ordering there are as many lanes as partitions, and `concurrency` caps the actions

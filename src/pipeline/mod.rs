@@ -6,7 +6,9 @@
 mod attempts;
 mod build;
 mod inspection;
+mod give_up;
 mod registry_watch;
+mod replay;
 mod reports;
 mod run;
 mod screen;
@@ -18,6 +20,7 @@ mod tests;
 
 pub use build::{BuildError, Pipeline, Surroundings};
 pub use inspection::{Found, Verdict, inspect};
+pub use replay::{LetterDecoder, ReplayOutcome, Replayer, send_back};
 pub use run::{Ended, PipelineError};
 pub use tally::Summary;
 pub use trial::{DroppedBy, Judgement, Trial};

@@ -14,6 +14,7 @@ use super::screen::{ProjectionScreen, ScreenParts};
 use super::stages::{Stages, text_of};
 use super::tally::Summary;
 use crate::avro::{RegistryError, SchemaRegistry};
+use crate::dead_letter::StoreError;
 use crate::delivery::{Budget, Lanes, Ordering};
 use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
 use crate::telemetry::PipelineState;
@@ -29,7 +30,7 @@ const REGISTRY_PROBE: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(30);
 
 /// How long an action may take to close. What it was given is acknowledged by then.
-const ACTION_CLOSES: Duration = Duration::from_secs(5);
+pub(super) const ACTION_CLOSES: Duration = Duration::from_secs(5);
 
 /// How a pipeline ended.
 #[derive(Debug)]
@@ -64,6 +65,9 @@ pub enum PipelineError {
         /// The registry's last answer.
         registry: Box<RegistryError>,
     },
+    /// The store of dead letters was not to be had when the pipeline started.
+    #[error(transparent)]
+    DeadLetters(#[from] StoreError),
     /// An event could not be processed and `failure_mode` is `THROW`.
     #[error("{0}")]
     EventFailed(String),
@@ -76,7 +80,7 @@ pub enum PipelineError {
 }
 
 /// What came of asking for the registry when the pipeline started.
-enum Asked {
+pub(super) enum Asked {
     /// It answers.
     Answers,
     /// It did not for as long as the recipe allows.
@@ -105,6 +109,11 @@ impl Pipeline {
     }
 
     async fn work(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
+        // Before anything is read: what could not be processed would have no place to go.
+        if let Err(error) = self.await_dead_letters(stop).await {
+            self.close_action(ACTION_CLOSES).await;
+            return Err(error.into());
+        }
         // The group is joined once both are there: what would a partition do here without a registry?
         let (allow, may_join) = watch::channel(false);
         let asking = async {
@@ -157,7 +166,7 @@ impl Pipeline {
     }
 
     /// Asks the registry until it answers, for as long as the recipe allows.
-    async fn await_registry(&self, stop: &CancellationToken) -> Asked {
+    pub(super) async fn await_registry(&self, stop: &CancellationToken) -> Asked {
         let began = Instant::now();
         let mut last = None;
         loop {

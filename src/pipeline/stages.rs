@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
@@ -11,16 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::attempts::{Attempts, BROKEN};
 use super::tally::Tally;
 use crate::avro::{DecodeError, Decoded, Decoder, SchemaRegistry};
-use crate::dead_letter::{DeadLetter, DeadLetterStore, Failure};
-use crate::delivery::{Delivery, FailureMode, Processed, Processor};
+use crate::dead_letter::{DeadLetterStore, Failure};
+use crate::delivery::{Delivery, FailureCount, FailureMode, Processed, Processor};
 use crate::event::{DropReason, Envelope, Outcome, Record, Stage};
 use crate::filter::Filters;
-use crate::mutant::{self, Mutant};
-use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics};
+use crate::redaction::Secrets;
+use crate::telemetry::{PipelineHealth, PipelineMetrics};
 use crate::transform::{Transformed, Transforms};
-
-/// The wait between two attempts to store a dead letter.
-const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The wait before the registry is asked again where its error names none.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -28,6 +25,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What the stages of one pipeline are made of.
 pub(super) struct Parts {
     pub(super) pipeline: Arc<str>,
+    /// The consumer group, which the ids of dead letters begin with.
+    pub(super) group: String,
     pub(super) registry: Arc<SchemaRegistry>,
     pub(super) decoder: Decoder,
     pub(super) filters: Arc<Filters>,
@@ -35,6 +34,9 @@ pub(super) struct Parts {
     pub(super) attempts: Attempts,
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
     pub(super) failure_mode: FailureMode,
+    pub(super) failures: Mutex<FailureCount>,
+    /// What no error may show.
+    pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) health: Arc<PipelineHealth>,
     pub(super) tally: Arc<Tally>,
@@ -42,7 +44,7 @@ pub(super) struct Parts {
 
 /// Takes events through the stages of one pipeline; shared by all its lanes.
 pub(super) struct Stages {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     /// Tells the committer that something was finished.
     ring: Box<dyn Fn() + Send + Sync>,
     stop: CancellationToken,
@@ -96,8 +98,8 @@ impl Stages {
         Self { parts, ring: Box::new(ring), stop, failure }
     }
 
-    async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
-        let Parts { filters, transforms, metrics, .. } = &*self.parts;
+    pub(super) async fn outcome(&self, delivery: &Delivery) -> Result<Outcome, Interrupted> {
+        let Parts { metrics, .. } = &*self.parts;
         let position = || delivery.record.position.clone();
         let dropped = |reason| {
             metrics.dropped(reason, 1);
@@ -113,30 +115,48 @@ impl Stages {
             }
             Err(failure) => return self.give_up(delivery, None, failure).await,
         };
-        match catch_unwind(AssertUnwindSafe(|| filters.matches(&envelope))) {
+        self.event_outcome(delivery, &envelope).await
+    }
+
+    /// What becomes of an event from here on: filters, action, and what follows where they fail.
+    pub(super) async fn event_outcome(
+        &self,
+        delivery: &Delivery,
+        envelope: &Envelope,
+    ) -> Result<Outcome, Interrupted> {
+        let Parts { filters, transforms, metrics, .. } = &*self.parts;
+        let position = || delivery.record.position.clone();
+        match catch_unwind(AssertUnwindSafe(|| filters.matches(envelope))) {
             Ok(true) => {}
-            Ok(false) => return dropped(DropReason::Filter),
+            Ok(false) => {
+                metrics.dropped(DropReason::Filter, 1);
+                return Ok(Outcome::Dropped(position(), DropReason::Filter));
+            }
             Err(panic) => {
-                let failure = panicked(&self.parts.pipeline, delivery, Stage::Filter, &*panic);
-                return self.give_up(delivery, Some(&envelope), failure).await;
+                let failure = self.panicked(delivery, Stage::Filter, &*panic);
+                return self.give_up(delivery, Some(envelope), failure).await;
             }
         }
-        let transformed = match catch_unwind(AssertUnwindSafe(|| transforms.apply(&envelope))) {
+        let transformed = match catch_unwind(AssertUnwindSafe(|| transforms.apply(envelope))) {
             Ok(Ok(Transformed::Unchanged)) => None,
             Ok(Ok(Transformed::Changed(transformed))) => Some(transformed),
-            Ok(Ok(Transformed::Dropped(_))) => return dropped(DropReason::Transform),
+            Ok(Ok(Transformed::Dropped(_))) => {
+                metrics.dropped(DropReason::Transform, 1);
+                return Ok(Outcome::Dropped(position(), DropReason::Transform));
+            }
             Ok(Err(error)) => {
                 let failure = failed_once(Stage::Transform, error.class(), error.to_string());
-                return self.give_up(delivery, Some(&envelope), failure).await;
+                return self.give_up(delivery, Some(envelope), failure).await;
             }
             Err(panic) => {
-                let failure = panicked(&self.parts.pipeline, delivery, Stage::Transform, &*panic);
-                return self.give_up(delivery, Some(&envelope), failure).await;
+                let failure = self.panicked(delivery, Stage::Transform, &*panic);
+                return self.give_up(delivery, Some(envelope), failure).await;
             }
         };
-        match self.parts.attempts.act(delivery, transformed.as_deref().unwrap_or(&envelope)).await? {
+        match self.parts.attempts.act(delivery, transformed.as_deref().unwrap_or(envelope)).await? {
             Ok(()) => {
                 metrics.acted(1);
+                self.succeeded();
                 if let Some(age) = age_of(&delivery.record) {
                     metrics.end_to_end(age);
                 }
@@ -148,12 +168,12 @@ impl Stages {
             }
             // The event as it was before the transforms, as the Python framework has it: who replays the
             // letter takes it through them again.
-            Err(failure) => self.give_up(delivery, Some(&envelope), failure).await,
+            Err(failure) => self.give_up(delivery, Some(envelope), failure).await,
         }
     }
 
     /// Decodes a record. While the registry is out it waits: an outage is not bad input.
-    async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
+    pub(super) async fn decode(&self, delivery: &Delivery) -> Result<Result<Decoded, Failure>, Interrupted> {
         let Parts { registry, decoder, .. } = &*self.parts;
         loop {
             let decoding = AssertUnwindSafe(decoder.decode(&delivery.route, &delivery.record));
@@ -165,7 +185,7 @@ impl Stages {
             let error = match decoded {
                 Ok(Ok(decoded)) => return Ok(Ok(decoded)),
                 Ok(Err(error)) => error,
-                Err(panic) => return Ok(Err(panicked(&self.parts.pipeline, delivery, Stage::Avro, &*panic))),
+                Err(panic) => return Ok(Err(self.panicked(delivery, Stage::Avro, &*panic))),
             };
             let Some(stage) = error.stage() else {
                 let ask_again = error.retry_after().unwrap_or(ASK_AGAIN);
@@ -181,45 +201,9 @@ impl Stages {
         }
     }
 
-    /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
-    /// before. While it can't be stored, the partition waits.
-    async fn give_up(
-        &self,
-        delivery: &Delivery,
-        envelope: Option<&Envelope>,
-        failure: Failure,
-    ) -> Result<Outcome, Interrupted> {
-        let Parts { pipeline, dead_letters, metrics, health, failure_mode, .. } = &*self.parts;
-        let position = delivery.record.position.clone();
-        let letter = DeadLetter { pipeline, record: &delivery.record, envelope, failure: &failure };
-        let mut waited = false;
-        while let Err(error) = dead_letters.store(&letter).await {
-            if mutant::is(Mutant::StepPastAFailedEvent) {
-                break;
-            }
-            if !waited {
-                tracing::error!(%pipeline, %position, "{error}");
-            }
-            waited = true;
-            health.lacks(Condition::DeadLetters, error.to_string());
-            wait(delivery, STORE_AGAIN).await?;
-        }
-        if waited {
-            health.holds(Condition::DeadLetters);
-            tracing::info!(%pipeline, "dead letters can be stored again");
-        }
-        let stage = failure.stage;
-        metrics.dead_lettered(stage);
-        tracing::warn!(
-            %pipeline, %position, stage = stage.as_str(), class = failure.class, attempts = failure.attempts,
-            "dead letter stored: {}", failure.message
-        );
-        Ok(match failure_mode {
-            FailureMode::Continue => Outcome::DeadLettered(position, stage),
-            FailureMode::Throw => {
-                Outcome::Failed(position, stage, format!("{} (failure_mode: THROW)", failure.message))
-            }
-        })
+    fn panicked(&self, delivery: &Delivery, stage: Stage, panic: &(dyn Any + Send)) -> Failure {
+        let Parts { pipeline, secrets, .. } = &*self.parts;
+        panicked(pipeline, secrets, delivery, (stage, panic))
     }
 }
 
@@ -239,18 +223,18 @@ fn undecodable(stage: Stage, error: &DecodeError) -> Failure {
 /// A failure that another attempt would only meet again.
 fn failed_once(stage: Stage, class: &'static str, message: String) -> Failure {
     let now = SystemTime::now();
-    Failure { stage, class, message, attempts: 1, first_at: now, last_at: now }
+    Failure { stage, class, message, http_status: None, attempts: 1, first_at: now, last_at: now }
 }
 
 /// What a panic makes of an event: a defect in the code of that stage, which another attempt would only
 /// meet again.
 pub(super) fn panicked(
     pipeline: &str,
+    secrets: &Secrets,
     delivery: &Delivery,
-    stage: Stage,
-    panic: &(dyn Any + Send),
+    (stage, panic): (Stage, &(dyn Any + Send)),
 ) -> Failure {
-    let message = format!("panicked: {}", text_of(panic));
+    let message = secrets.redact(&format!("panicked: {}", text_of(panic))).into_owned();
     let position = &delivery.record.position;
     tracing::error!(pipeline, %position, stage = stage.as_str(), "{message}");
     failed_once(stage, "panic", message)

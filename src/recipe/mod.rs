@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod private_files;
 mod read;
+mod secrets;
 mod supported;
 mod variables;
 
@@ -22,6 +23,7 @@ use crate::delivery::DeliverySettings;
 use crate::event::MetaDetail;
 use crate::filter::Filters;
 use crate::kafka::ConsumerSettings;
+use crate::redaction::Secrets;
 
 use crate::transform::Transforms;
 
@@ -61,4 +63,6 @@ pub struct Recipe {
     pub datahub: Option<DatahubSettings>,
     /// The cases that stand in the recipe itself.
     pub cases: Vec<Case>,
+    /// What no text that leaves the program may show.
+    pub secrets: Secrets,
 }

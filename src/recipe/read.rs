@@ -9,6 +9,7 @@ use super::Recipe;
 use super::cases::cases_of;
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
+use super::secrets::secrets_of;
 use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS, not_supported_yet};
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
@@ -84,11 +85,13 @@ pub(super) fn read(
     if findings.errors() > errors {
         return None;
     }
+    let (consumer, registry) = (consumer?, registry?);
+    let secrets = secrets_of(root, &consumer, &registry);
     Some(Recipe {
         name,
         file: file.to_owned(),
-        consumer: consumer?,
-        registry: registry?,
+        consumer,
+        registry,
         scan: source.scans(),
         meta: options.meta.unwrap_or_default(),
         filters,
@@ -97,6 +100,7 @@ pub(super) fn read(
         delivery: DeliverySettings { attempt_deadline: source.attempt_deadline(), ..delivery? },
         datahub,
         cases,
+        secrets,
     })
 }
 

@@ -90,10 +90,7 @@ fn is_python_class(kind: &str) -> bool {
 }
 
 /// (the keys above, the key).
-const KEYS: [(&str, &[&str]); 2] = [
-    ("source/config", &["dead_letter_topic"]),
-    ("options", &["max_consecutive_failures", "max_failure_ratio", "max_replay_rounds"]),
-];
+const KEYS: &[(&str, &[&str])] = &[];
 
 fn is_listed(above: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == above && keys.contains(&key))

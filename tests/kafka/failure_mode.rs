@@ -51,3 +51,29 @@ fn throw_in_one_pipeline_leaves_the_others_at_work_and_shows_in_the_exit_code() 
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(1), "{}", relay.log());
 }
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_pipeline_that_dead_letters_too_much_stops_with_the_event_recorded_and_uncommitted() {
+    let scene = scene("too-many-failures");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 1, 10);
+    let bad: Vec<_> = (0..6).map(|_| feeder.raw(&topic, 0, b"bad")).collect();
+    feeder.change_logs(&topic, 1, 10);
+
+    let recipe = scene.recipe().change_logs(&topic).option("max_consecutive_failures", 3);
+    let mut relay = scene.run(&[&recipe]);
+    assert_eq!(relay.wait_for_end(ALL_FINISHED), Ended::Code(1), "{}", relay.log());
+    let log = relay.log();
+    assert!(log.contains("max_consecutive_failures is 3"), "says the limit: {log}");
+    assert!(log.contains("begins with byte 98"), "and the last failure: {log}");
+    assert_eq!(
+        scene.committed(&[(&topic, 1)]).sum(),
+        Some(bad[3].offset),
+        "three were borne, not the fourth"
+    );
+    let mut letters = scene.dead_letters();
+    let stored: Vec<_> = letters.read().iter().map(|letter| letter.record.place.clone()).collect();
+    assert_eq!(stored, bad[..4], "the fourth is recorded");
+}

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::*;
 use crate::delivery::{
-    Budget, CommitMode, Delivery, DeliverySettings, FailureMode, Lanes, OnGap, Ordering, Processed,
-    Processor, RetrySettings,
+    Budget, CommitMode, Delivery, DeliverySettings, FailureLimits, FailureMode, Lanes, OnGap, Ordering,
+    Processed, Processor, RetrySettings,
 };
 use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 
@@ -208,6 +208,8 @@ pub(super) fn delivery() -> DeliverySettings {
         retry: RetrySettings { count: 0, backoff: Duration::ZERO },
         attempt_deadline: None,
         failure_mode: FailureMode::Continue,
+        failure_limits: FailureLimits::default(),
+        max_replay_rounds: 3,
         failed_events_dir: "/nonexistent".into(),
         ordering: Ordering::Partition,
         concurrency: None,
@@ -266,6 +268,7 @@ fn settings(broker: &Broker, group: &str, more: &[(&str, &str)]) -> ConsumerSett
         group_id: group.to_owned(),
         properties: properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         topics: vec![(TOPIC.to_owned(), Route::PlatformEvent)],
+        dead_letter_topic: None,
         start: StartPosition::Earliest,
         reset_offsets: false,
         idle_timeout: None,

@@ -26,12 +26,14 @@ use crate::action::{Action, ActionError};
 use crate::avro::{Decoder, Patience, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::delivery::{
-    Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
+    Delivery, FailureCount, FailureLimits, FailureMode, PartitionEpoch, Processed, Processor as _,
+    RetryPolicy, RetrySettings,
 };
 use crate::environment::Environment;
 use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
 use crate::filter::Filters;
 use crate::recipe;
+use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics};
 use crate::transform::Transforms;
 
@@ -87,6 +89,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
     let metrics = Metrics::new().pipeline("p");
     Parts {
         pipeline: "p".into(),
+        group: "g".into(),
         decoder: Decoder::new(Arc::clone(&registry)),
         registry,
         filters: Arc::new(Filters::default()),
@@ -97,10 +100,13 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
             permits: None,
             deadline: None,
             retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
+            secrets: Secrets::default(),
             metrics: Arc::clone(&metrics),
         },
         dead_letters: letters,
         failure_mode: FailureMode::Continue,
+        failures: Mutex::default(),
+        secrets: Secrets::default(),
         metrics,
         health: HealthBoard::new(Duration::from_secs(60)).pipeline("p"),
         tally: Arc::new(Tally::new()),
@@ -158,6 +164,46 @@ async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
     let processed = stages.process(&delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
     assert_eq!(letters.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn more_failures_in_a_row_than_allowed_stop_the_pipeline_and_a_success_between_them_does_not_count() {
+    let (_server, registry) = registry().await;
+    let letters = Arc::new(Letters::default());
+    let action = Scripted(|partition| match partition {
+        0 => Err(ActionError::Permanent { message: "refused".into() }),
+        _ => Ok(()),
+    });
+    let limits = FailureLimits { max_consecutive: Some(1), max_ratio: None };
+    let failures = Mutex::new(FailureCount::new(limits));
+    let stages = stages(Parts { failures, ..parts(registry, action, Arc::clone(&letters)) });
+    for partition in [0, 1, 0] {
+        let processed = stages.process(&delivery(partition)).await;
+        assert!(
+            !matches!(processed, Processed::Ended(Outcome::Failed(..)) | Processed::Interrupted),
+            "{processed:?}"
+        );
+    }
+    let Processed::Ended(Outcome::Failed(_, Stage::Action, message)) = stages.process(&delivery(0)).await
+    else {
+        panic!("the second failure in a row was borne");
+    };
+    assert_eq!(message, "refused (2 events in a row failed, and max_consecutive_failures is 1)");
+    assert_eq!(letters.0.lock().unwrap().len(), 3, "the last one is recorded too");
+}
+
+#[tokio::test]
+async fn a_secret_in_an_actions_error_reaches_no_dead_letter() {
+    let (_server, registry) = registry().await;
+    let letters = Arc::new(Letters::default());
+    let action =
+        Scripted(|_| Err(ActionError::Permanent { message: "401 for https://me:c4n4ry@host/".into() }));
+    let mut secrets = Secrets::default();
+    secrets.add("c4n4ry");
+    let stages = stages(Parts { secrets, ..parts(registry, action, Arc::clone(&letters)) });
+    stages.process(&delivery(0)).await;
+    let letters = letters.0.lock().unwrap();
+    assert_eq!(letters[0].2, "401 for https://me:…@host/");
 }
 
 /// Fails for partition 0, holds partition 1 until it is let go, and succeeds for all others.

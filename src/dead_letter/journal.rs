@@ -1,0 +1,185 @@
+//! What has been replayed already, so that a replay that was interrupted goes on where it was.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::letter::LetterKey;
+use crate::line_file::{Durability, LineFile, LineFileOptions};
+
+/// Why a replay cannot keep its journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process is replaying these letters.
+    #[error("another replay of these letters is under way ({lock} is locked); wait for its end")]
+    Locked {
+        /// The file that is locked.
+        lock: PathBuf,
+    },
+    /// The journal cannot be read or written.
+    #[error("cannot keep the journal of the replay in {path}: {source}")]
+    File {
+        /// The journal.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// How a letter's replay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replayed {
+    /// The action took it.
+    Acted,
+    /// A filter dropped it, or there was nothing to act on.
+    Dropped,
+    /// It was sent to its source topic.
+    Sent,
+    /// It failed, and is a dead letter of the next round.
+    FailedAgain,
+}
+
+/// The letters that were replayed, one JSON line each, synced one by one. Only one process at a time
+/// has it.
+pub struct Journal {
+    done: HashSet<LetterKey>,
+    file: LineFile,
+    /// Locked until it is dropped. Not the journal itself: that is locked for each line.
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    id: String,
+    round: u32,
+    first_failure: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<Replayed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+impl Journal {
+    /// The journal beside a dead-letter file.
+    pub fn beside(letters: &Path) -> PathBuf {
+        let mut name = letters.as_os_str().to_owned();
+        name.push(".replayed");
+        PathBuf::from(name)
+    }
+
+    /// Opens a journal, makes it where there is none, and locks it. Blocks.
+    ///
+    /// # Errors
+    /// If another process has it, or it cannot be read or written.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::File { path: path.to_owned(), source };
+        let options = LineFileOptions { durability: Durability::Machine, private: true, rotation: None };
+        let file = LineFile::open(path, options).map_err(failed)?;
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let lock_path = PathBuf::from(lock_path);
+        let lock =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&lock_path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { lock: lock_path }),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                tracing::warn!(path = %lock_path.display(), "the file system has no locks: run one replay at a time");
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let done = Self::read(path).map_err(failed)?;
+        Ok(Self { done, file, _lock: lock })
+    }
+
+    /// What a journal says was replayed; nothing where there is none. A half line, of a replay that was
+    /// killed, counts as not written.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path) -> io::Result<HashSet<LetterKey>> {
+        let file = match fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
+            Err(error) => return Err(error),
+        };
+        let mut done = HashSet::new();
+        for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
+            match serde_json::from_slice::<Entry>(&line?) {
+                Ok(Entry { id, round, first_failure, .. }) => {
+                    done.insert(LetterKey { id, round, first_failure });
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), line = index + 1, %error, "a line of the journal cannot be read");
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Whether this letter was replayed before.
+    pub fn has(&self, key: &LetterKey) -> bool {
+        self.done.contains(key)
+    }
+
+    /// Notes that a letter was replayed; returns once the disk has it. Blocks.
+    ///
+    /// # Errors
+    /// If the journal cannot be written: the replay must stop, since it could repeat what it did.
+    pub fn note(&mut self, key: LetterKey, replayed: Replayed) -> Result<(), JournalError> {
+        let entry = Entry {
+            id: key.id.clone(),
+            round: key.round,
+            first_failure: key.first_failure.clone(),
+            replayed: Some(replayed),
+            at: super::rfc3339(std::time::SystemTime::now()),
+        };
+        let written = serde_json::to_vec(&entry).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.file.append(&line)
+        });
+        written.map_err(|source| JournalError::File { path: self.file.path().to_owned(), source })?;
+        self.done.insert(key);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(round: u32) -> LetterKey {
+        LetterKey { id: "g/t/0/1".to_owned(), round, first_failure: "2026-01-01T00:00:00.000Z".to_owned() }
+    }
+
+    #[test]
+    fn what_was_noted_is_known_to_the_next_replay_and_half_a_line_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("failed_events.log.replayed");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.note(key(1), Replayed::FailedAgain).unwrap();
+        drop(journal);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{whole}{}", &whole[..20])).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        assert!(journal.has(&key(1)));
+        assert!(!journal.has(&key(2)), "the next round is another letter");
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn two_replays_at_once_are_one_too_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("failed_events.log.replayed");
+        let first = Journal::open(&path).unwrap();
+        let second = Journal::open(&path).err().unwrap();
+        assert!(second.to_string().contains("another replay"), "{second}");
+        drop(first);
+        assert!(Journal::open(&path).is_ok());
+    }
+}

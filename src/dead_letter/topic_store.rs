@@ -1,0 +1,103 @@
+//! Dead letters in a topic, `dead_letter_topic`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::headers::LetterHeaders;
+use super::{DeadLetter, DeadLetterStore, FileStore, StoreError};
+use crate::kafka::{OutgoingRecord, Producer, is_too_large};
+
+/// Keeps dead letters in a topic: key and value as they were, null included, with the record's own
+/// headers and timestamp, and what went wrong in headers beside them.
+///
+/// A letter is stored when all in-sync replicas have it. A letter whose delivery fails late may be
+/// there all the same and comes again: with the same id, round and first failure, so a replay takes it
+/// once.
+///
+/// **Too large.** A record that fitted into its own topic may not fit here, with more headers and
+/// perhaps a lower limit. It loses the longest header that was added; if that is not enough it goes to
+/// the file.
+#[derive(Debug)]
+pub struct TopicStore {
+    topic: String,
+    producer: Arc<Producer>,
+    file: FileStore,
+}
+
+impl TopicStore {
+    /// A store that writes to `topic`, and to `file` what the topic does not take. Does not touch the
+    /// network: [`DeadLetterStore::probe`] does.
+    pub fn new(topic: impl Into<String>, producer: Producer, file: FileStore) -> Self {
+        Self { topic: topic.into(), producer: Arc::new(producer), file }
+    }
+
+    async fn send(&self, letter: &DeadLetter<'_>, headers: &LetterHeaders) -> Result<(), KafkaError> {
+        let (key, value) = bytes_of(letter);
+        let record = OutgoingRecord {
+            topic: &self.topic,
+            partition: None,
+            timestamp_ms: letter.record.timestamp_ms,
+            key: key.as_deref(),
+            value: value.as_deref(),
+            headers: headers.all(),
+        };
+        self.producer.send(&record).await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for TopicStore {
+    async fn probe(&self) -> Result<(), StoreError> {
+        let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || producer.partitions_of(&topic)).await;
+        let topic = self.topic.clone();
+        match asked {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(source)) if is_missing(&source) => Err(StoreError::NoTopic { topic }),
+            Ok(Err(source)) => Err(StoreError::Topic { topic, source }),
+            Err(_) => Err(StoreError::Topic { topic, source: KafkaError::Canceled }),
+        }
+    }
+
+    async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Topic { topic: self.topic.clone(), source };
+        let mut headers = LetterHeaders::of(letter);
+        for _ in 0..2 {
+            match self.send(letter, &headers).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_too_large(&error) => headers.drop_longest_added(),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        tracing::warn!(
+            pipeline = letter.pipeline, id = letter.lineage.id, topic = self.topic, file = %self.file.path().display(),
+            "the dead letter is too large for the topic and goes to the file; raise the topic's max.message.bytes"
+        );
+        self.file.store(letter).await
+    }
+}
+
+/// The original bytes. A letter of the Python framework has none: it then is what that would have
+/// sent, the event's JSON under its place.
+fn bytes_of(letter: &DeadLetter<'_>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let record = letter.record;
+    match letter.envelope.filter(|_| record.value.is_none()) {
+        Some(envelope) => {
+            let at = &record.position;
+            let key = format!("{}:{}:{}", at.source.topic, at.source.partition, at.offset);
+            // An event is text and numbers: its JSON can be written.
+            (Some(key.into_bytes()), serde_json::to_vec(envelope).ok())
+        }
+        None => (record.key.clone(), record.value.clone()),
+    }
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+    )
+}
