@@ -15,7 +15,7 @@ use crate::run::{Run, Stage, USUAL, Verdict, Watching};
 /// More than the feeder is ever ahead: nothing but the interval makes a commit.
 const MAX_UNCOMMITTED: usize = 2_000;
 /// How long an action takes: so there is always something under way when the process is frozen.
-const ACTION: Duration = Duration::from_millis(3);
+const ACTION: Duration = Duration::from_millis(1);
 
 /// Freezes the second of two members, waits until the first has gone on with its partitions, and wakes
 /// it up.

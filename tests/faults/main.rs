@@ -15,6 +15,7 @@ mod broker;
 mod commit_errors;
 mod dead_letters;
 mod frozen;
+mod lost_records;
 mod members;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -22,6 +23,7 @@ mod no_fault;
 mod registry;
 mod sigkill;
 mod sigterm;
+mod soak;
 mod webhook;
 
 use commit_errors::{Outcome, Protocol};
@@ -160,4 +162,18 @@ fn row_11_an_outage_of_the_registry_is_waited_out_and_dead_letters_nothing() -> 
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_12_no_commit_passes_a_record_whose_dead_letter_is_not_stored() -> Verdict {
     dead_letters::row(&stage())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_13_records_that_vanish_are_told_exactly_and_new_partitions_are_read_from_their_first_record() -> Verdict
+{
+    lost_records::row(&stage(), KafkaBroker::shared())
+}
+
+#[test]
+#[ignore = "needs Java and Maven, and takes an hour at full scale: see docs/faults.md"]
+fn row_14_a_soak_of_everything_in_random_order() -> Verdict {
+    let broker = KafkaBroker::start();
+    soak::row(&Stage { broker: &broker, real: true, scale: Scale::asked_for(), mutant: None }, &broker)
 }

@@ -26,7 +26,7 @@ const NOT_DRAINED: [&str; 3] =
     ["did not finish within the drain time", "was not confirmed in time", "assignment lost"];
 
 /// How long an action takes: so there is always something under way when a partition changes hands.
-const ACTION: Duration = Duration::from_millis(3);
+const ACTION: Duration = Duration::from_millis(1);
 
 /// Starts and stops members in full swing. They post to one endpoint: so the order of all deliveries is
 /// known.

@@ -140,7 +140,9 @@ impl<'a> Run<'a> {
         let Watching { deliveries, ordered_by } = watch(&scene);
         let dead_letters = vec![scene.dead_letters(), scene.second_dead_letters()];
         let view = View { deliveries, dead_letters, fates: Some(fates.clone()), ordered_by };
-        let observer = Observer::of(scene.committed(&[(&topic, size.partitions)]), view);
+        // Row 13 adds partitions; that others do not exist is no error.
+        let watched = size.partitions + if row == 13 { 2 } else { 0 };
+        let observer = Observer::of(scene.committed(&[(&topic, watched)]), view);
         Self {
             rng: Rng::with_seed(scene.seed),
             scene,
@@ -172,19 +174,30 @@ impl<'a> Run<'a> {
 
     /// Feeds this many records in the background, never far ahead of what is finished.
     pub(crate) fn feed(&mut self, records: usize, mix: Mix) {
+        self.feed_at(records, mix, usize::MAX);
+    }
+
+    /// The same, and no more than `pace` records a second.
+    pub(crate) fn feed_at(&mut self, records: usize, mix: Mix, pace: usize) {
         let mut feeder = self.take_feeder();
         let stop = Arc::new(AtomicBool::new(false));
         let told_to_stop = Arc::clone(&stop);
         let finished = self.observer.finished();
         let (topic, partitions) = (self.topic.clone(), self.size.partitions);
         let before: usize = self.fed();
+        let begun = Instant::now();
         let thread = std::thread::spawn(move || {
             for nth in 0..records {
-                while before + nth >= finished.load(Ordering::Acquire) + FED_AHEAD {
-                    if told_to_stop.load(Ordering::Acquire) {
-                        return feeder;
-                    }
+                let may_feed = || {
+                    let in_time =
+                        pace == usize::MAX || begun.elapsed().as_secs_f64() * pace as f64 >= nth as f64;
+                    in_time && before + nth < finished.load(Ordering::Acquire) + FED_AHEAD
+                };
+                while !told_to_stop.load(Ordering::Acquire) && !may_feed() {
                     std::thread::sleep(Duration::from_millis(2));
+                }
+                if told_to_stop.load(Ordering::Acquire) {
+                    break;
                 }
                 feeder.mixed(&topic, partitions, mix);
                 if nth % PORTION == PORTION - 1 {
@@ -204,6 +217,13 @@ impl<'a> Run<'a> {
         match &mut self.feeding {
             Feeding::Here(feeder) => feeder,
             Feeding::There { .. } | Feeding::Nowhere => unreachable!("it was just put there"),
+        }
+    }
+
+    /// Tells the feeder to stop where it is.
+    pub(crate) fn stop_feeding(&mut self) {
+        if let Feeding::There { stop, .. } = &self.feeding {
+            stop.0.store(true, Ordering::Release);
         }
     }
 

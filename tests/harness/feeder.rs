@@ -267,6 +267,8 @@ impl Feeder {
     /// If the topics do not hold exactly these.
     pub(crate) fn ends(&self) -> BTreeMap<Partition, i64> {
         for ((topic, partition), next) in &self.next_offsets {
+            // The client has to hear of partitions that were added.
+            self.watermarks.fetch_metadata(Some(topic), DELIVERY).expect("the broker answers");
             let (_, end) =
                 self.watermarks.fetch_watermarks(topic, *partition, DELIVERY).expect("the partition's end");
             assert_eq!(end, *next, "{topic}[{partition}] holds what was fed and nothing else");
@@ -302,6 +304,13 @@ impl Feeder {
                 Ok(()) => return,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     record = again;
+                    self.producer.poll(Duration::from_millis(50));
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), again)) => {
+                    // It was added a moment ago: the producer has to hear of it.
+                    record = again;
+                    let client = self.producer.client();
+                    client.fetch_metadata(Some(&place.topic), DELIVERY).expect("the broker answers");
                     self.producer.poll(Duration::from_millis(50));
                 }
                 Err((error, _)) => panic!("cannot feed {place:?}: {error}"),

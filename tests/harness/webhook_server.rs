@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,7 +46,9 @@ pub(crate) struct WebhookServer {
 /// What the server remembers.
 #[derive(Default)]
 struct Memory {
+    /// At events that are not confirmed yet.
     attempts: Mutex<HashMap<Place, u32>>,
+    requests: AtomicUsize,
     /// Confirmed, and not yet taken by the observer.
     confirmed: Mutex<Vec<Delivered>>,
 }
@@ -81,7 +84,7 @@ impl WebhookServer {
 
     /// How many requests have come.
     pub(crate) fn requests(&self) -> usize {
-        locked(&self.memory.attempts).values().map(|attempts| *attempts as usize).sum()
+        self.memory.requests.load(Ordering::Relaxed)
     }
 
     /// What it confirms, for the observer.
@@ -105,6 +108,7 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
     while let Some(body) = read_request(&mut stream, &mut bytes).await? {
         let event: Acted = serde_json::from_slice(&body)?;
         assert_eq!(event.sequence(), event.place().offset, "an event keeps its place: {event:?}");
+        memory.requests.fetch_add(1, Ordering::Relaxed);
         let attempt = {
             let mut attempts = locked(&memory.attempts);
             let attempt = attempts.entry(event.place().clone()).or_default();
@@ -127,6 +131,8 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
         if status == 200 {
             // Before the answer: who commits it may be looked at as soon as the answer is there.
             let entity = event.entity().to_owned();
+            // Should it come again, it is a first attempt again; and a run of hours must not remember all.
+            locked(&memory.attempts).remove(event.place());
             locked(&memory.confirmed).push(Delivered { place: event.place().clone(), entity });
         }
         stream.write_all(format!("HTTP/1.1 {status} -\r\ncontent-length: 0\r\n\r\n").as_bytes()).await?;
