@@ -35,23 +35,23 @@ pub(super) fn parse(
     language: Language,
     warnings: &mut Vec<Problem>,
 ) -> Result<Node, Problem> {
+    let places = Places::of(text);
     let mut builder =
-        Builder { language, frames: Vec::new(), anchors: HashMap::new(), twice: Vec::new(), size: 0 };
+        Builder { language, places, frames: Vec::new(), anchors: HashMap::new(), twice: Vec::new(), size: 0 };
     let mut root = None;
-    let text_of_file = text;
     let problem = |Fault(mark, text): Fault| Problem {
         file: file.to_owned(),
-        place: Some(within(text_of_file, mark)),
+        place: Some(mark),
         key: KeyPath::root(),
         text,
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            problem(Fault(mark(*error.marker()), format!("is not valid YAML: {}", error.info())))
+            problem(Fault(places.mark(*error.marker()), format!("is not valid YAML: {}", error.info())))
         })?;
         if root.is_some() && matches!(event, Event::DocumentStart(_)) {
             let text = "a file holds one document; remove this one".to_owned();
-            return Err(problem(Fault(mark(span.start), text)));
+            return Err(problem(Fault(places.mark(span.start), text)));
         }
         if let Some(node) = builder.on(event, span).map_err(problem)? {
             root = Some(node);
@@ -95,6 +95,7 @@ enum Key {
 }
 
 struct Builder {
+    places: Places,
     language: Language,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Node>,
@@ -105,7 +106,7 @@ struct Builder {
 impl Builder {
     /// Takes one event; gives the root once it is complete.
     fn on(&mut self, event: Event<'_>, span: Span) -> Result<Option<Node>, Fault> {
-        let place = mark(span.start);
+        let place = self.places.mark(span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 if self.awaits_key() {
@@ -275,19 +276,26 @@ impl OpenMap {
     }
 }
 
-/// A mark that is a place of the text. The parser takes the end of a text whose last line is not
-/// ended for the beginning of another line, which no editor has.
-fn within(text: &str, mark: Mark) -> Mark {
-    let ends =
-        text.replace("\r\n", "\n").chars().filter(|&character| matches!(character, '\n' | '\r')).count();
-    if mark.line <= ends + 1 {
-        return mark;
-    }
-    let last_line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
-    Mark { line: ends + 1, column: last_line.chars().count() + 1 }
+/// The places that a text has.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    last: Mark,
 }
 
-/// The parser counts columns from 0.
-fn mark(marker: saphyr_parser::Marker) -> Mark {
-    Mark { line: marker.line(), column: marker.col() + 1 }
+impl Places {
+    fn of(text: &str) -> Self {
+        let line_ends = |character: &char| matches!(character, '\n' | '\r');
+        let line = text.replace("\r\n", "\n").chars().filter(line_ends).count() + 1;
+        let last_line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+        Self { last: Mark { line, column: last_line.chars().count() + 1 } }
+    }
+
+    /// Where something stands. The parser counts columns from 0, and takes the end of a text whose last
+    /// line is not ended for the beginning of another line, which no editor has.
+    fn mark(self, marker: saphyr_parser::Marker) -> Mark {
+        if marker.line() > self.last.line {
+            return self.last;
+        }
+        Mark { line: marker.line(), column: marker.col() + 1 }
+    }
 }
