@@ -39,6 +39,16 @@ impl Colours {
         self.paint(Style::new().bold(), text)
     }
 
+    /// What stands back.
+    pub(super) fn dim(self, text: impl Display) -> String {
+        self.paint(Style::new().dimmed(), text)
+    }
+
+    /// What is a kind.
+    pub(super) fn cyan(self, text: impl Display) -> String {
+        self.paint(AnsiColor::Cyan.on_default(), text)
+    }
+
     fn paint(self, style: Style, text: impl Display) -> String {
         if self.0 { format!("{style}{text}{style:#}") } else { text.to_string() }
     }

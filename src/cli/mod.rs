@@ -3,14 +3,18 @@
 mod actions;
 mod colour;
 mod completions;
+mod dry_run;
+mod event_line;
 mod moment;
 mod offsets;
 mod quickstart;
 mod run;
 mod signals;
 mod table;
+mod tail;
 mod test;
 mod validate;
+mod wording;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,6 +35,7 @@ Examples:
   datahub-relay run                            run what is in the directories of DataHub's image
   datahub-relay validate -c recipe.yml         find every error of a recipe without running it
   datahub-relay test -c recipe.yml             run the cases written beside a recipe, without any network
+  datahub-relay tail --from -1h                print decoded events, without joining a group
   datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
   datahub-relay completions bash               print a completion script for a shell
 
@@ -92,6 +97,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Run the cases written beside recipes, and show the differences. Touches no network.
     Test(test::TestArgs),
+    /// Print decoded events as they come, without joining a group.
+    Tail(tail::TailArgs),
     /// Show where the groups of recipes stand in their topics, or move them.
     Offsets(offsets::OffsetsArgs),
     /// Print a completion script for a shell.
@@ -122,6 +129,12 @@ pub fn main() -> ExitCode {
             }
         }
         Command::Test(args) => ended(test::test(&args, &environment, &mut std::io::stdout().lock())),
+        Command::Tail(args) => {
+            if let Err(error) = quiet_log(&settings, &environment) {
+                return failed(&error.to_string());
+            }
+            ended(tail::tail(&args, &environment, &mut std::io::stdout().lock()))
+        }
         Command::Offsets(args) => {
             // What goes wrong is told by the command itself, once.
             if let Err(error) = quiet_log(&settings, &environment) {
@@ -154,6 +167,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run_recipes(args: &run::RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
+    if let Some(options) = args.dry_run() {
+        return match quiet_log(settings, environment) {
+            Ok(()) => {
+                ended(dry_run::dry_run(args.config(), options, environment, &mut std::io::stdout().lock()))
+            }
+            Err(error) => failed(&error.to_string()),
+        };
+    }
     match telemetry::init_log(settings.log.format, &settings.log.level, environment) {
         Ok(()) => run::run(args, settings, environment),
         Err(error) => failed(&error.to_string()),

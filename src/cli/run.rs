@@ -10,6 +10,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::dry_run::DryRunOptions;
 use super::signals::StopSignals;
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
@@ -23,6 +24,7 @@ Examples:
   datahub-relay run -c one.yml -c two.yml
   datahub-relay run -c /etc/datahub/actions --monitoring-port 9090
   datahub-relay run
+  datahub-relay run --dry-run -c recipe.yml    what would reach the action
 
 Without -c it runs the recipes of two directories, as DataHub's image does:
 DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH [default: /etc/datahub/actions/system/conf] and
@@ -38,18 +40,35 @@ pub(super) struct RunArgs {
     /// A recipe, or a directory of recipes (*.yml and *.yaml, but not *_test.yml); may be repeated.
     #[arg(short, long = "config", value_name = "FILE|DIRECTORY")]
     config: Vec<PathBuf>,
+
+    /// Show which events would reach the action, from where the group stands to where its topics end
+    /// now, and how many each filter would drop. Joins no group, commits nothing, runs no action.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// With --dry-run: end after so many events that would reach the action.
+    #[arg(long, value_name = "NUMBER", requires = "dry_run", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+
+    /// With --dry-run: print each event as a line of JSON, and the sum as the last one.
+    #[arg(long, requires = "dry_run")]
+    json: bool,
 }
 
 impl RunArgs {
     /// Running these recipes, with nothing else said.
     pub(super) fn of(config: Vec<PathBuf>) -> Self {
-        Self { config }
+        Self { config, dry_run: false, limit: None, json: false }
     }
 
     /// The recipes' files and directories.
-    #[cfg(test)]
     pub(super) fn config(&self) -> &[PathBuf] {
         &self.config
+    }
+
+    /// What is to be shown, if nothing is to be done.
+    pub(super) fn dry_run(&self) -> Option<DryRunOptions> {
+        self.dry_run.then_some(DryRunOptions { limit: self.limit, json: self.json })
     }
 
     /// The same with recipes that were named earlier on the command line.

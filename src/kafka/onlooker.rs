@@ -12,7 +12,7 @@ use super::client::consumer_config;
 use super::context::{RelayConsumer, RelayContext};
 use super::error::ConsumerError;
 use super::settings::{ConsumerSettings, StartPosition};
-use super::start::{LookUps, StartError};
+use super::start::{LookUps, StartError, Terms};
 use crate::event::{Route, TopicPartition};
 
 /// The time-out of one attempt to reach the brokers.
@@ -162,6 +162,26 @@ impl Onlooker {
         position: StartPosition,
     ) -> Result<Vec<i64>, StartError> {
         self.look_ups().by_policy(partitions, position)
+    }
+
+    /// Where the pipeline with these settings would go on: at what its group has committed, or, with
+    /// `reset_offsets` and where nothing is committed, where its start policy says.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn would_begin(
+        &self,
+        standings: &[Standing],
+        settings: &ConsumerSettings,
+    ) -> Result<Vec<i64>, StartError> {
+        let sources: Vec<TopicPartition> = standings.iter().map(|standing| standing.source.clone()).collect();
+        if sources.is_empty() || settings.reset_offsets {
+            // Whether the group has members does not matter to somebody who only looks.
+            return self.offsets_at(&sources, settings.start);
+        }
+        let terms = Terms { group: &self.group, policy: settings.start, reset: false, at_most: LOOK_UP };
+        let starts = super::start::look_up(&self.consumer, &sources, terms, &|| false)?;
+        Ok(starts.into_iter().map(|start| start.offset).collect())
     }
 
     pub(super) fn look_ups(&self) -> LookUps<'_> {

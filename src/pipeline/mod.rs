@@ -7,6 +7,7 @@ mod attempts;
 mod build;
 mod inspection;
 mod give_up;
+mod preview;
 mod registry_watch;
 mod replay;
 mod reports;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use build::{BuildError, Pipeline, Surroundings};
 pub use inspection::{Found, Verdict, inspect};
+pub use preview::{Preview, PreviewError, Shown};
 pub use replay::{LetterDecoder, ReplayOutcome, Replayer, send_back};
 pub use run::{Ended, PipelineError};
 pub use tally::Summary;

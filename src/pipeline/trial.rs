@@ -18,6 +18,8 @@ pub struct Trial {
     filters: Arc<Filters>,
     transforms: Transforms,
     scan: bool,
+    /// Whether a record says by its schema what it is, where the topic's name does not.
+    any_topic: bool,
     meta: MetaDetail,
 }
 
@@ -78,7 +80,20 @@ impl Trial {
             filters: Arc::new(recipe.filters.clone()),
             transforms: recipe.transforms.clone(),
             scan: recipe.scan,
+            any_topic: false,
             meta: recipe.meta,
+        }
+    }
+
+    /// Of nothing: every event passes. A record of a topic that no recipe has told anything about is
+    /// what its schema says.
+    pub fn of_any_topic() -> Self {
+        Self {
+            filters: Arc::default(),
+            transforms: Transforms::default(),
+            scan: false,
+            any_topic: true,
+            meta: MetaDetail::Standard,
         }
     }
 
@@ -89,6 +104,8 @@ impl Trial {
             Ok((_, body)) => body,
             Err(error) => return Judgement::Undecodable(error.into()),
         };
+        let by_schema = if self.any_topic { by_schema(route, schema.kind()) } else { None };
+        let route = by_schema.as_ref().unwrap_or(route);
         let on_scan = if self.scan { self.scan(route, schema, body) } else { None };
         let read = read_body(route, schema, body);
         // At work nobody would decode it any more. Here it is, so that every case of a recipe and every
@@ -140,5 +157,19 @@ impl Trial {
     fn envelope(&self, event_type: EventType, event: Event, record: &Record) -> Envelope {
         let details = self.meta.details_of(record);
         Envelope { event_type, event, position: record.position.clone(), details }
+    }
+}
+
+/// What a topic carries that may carry anything, by what one of its records is.
+fn by_schema(route: &Route, kind: &RecordKind) -> Option<Route> {
+    if !matches!(route, Route::Avro(_)) {
+        return None;
+    }
+    match kind {
+        RecordKind::ChangeLog => Some(Route::ChangeLog),
+        RecordKind::PlatformEvent => Some(Route::EveryPlatformEvent),
+        RecordKind::Proposal => Some(Route::Proposal),
+        RecordKind::FailedProposal => Some(Route::FailedProposal),
+        RecordKind::Other(_) => None,
     }
 }

@@ -22,6 +22,7 @@ mod idle_timeout;
 mod infinite_retry;
 mod kafka_itself;
 mod lookback;
+mod looking;
 mod monitoring;
 mod offsets;
 mod oauth;

@@ -60,7 +60,7 @@ pub(super) fn acknowledge(
 
 /// Acknowledges the gaps of one pipeline. Whether it has none any more, or what kept it from being known.
 fn of_pipeline(
-    Watched { recipe, onlooker }: &Watched,
+    Watched { recipe, onlooker, .. }: &Watched,
     dry_run: bool,
     output: &mut dyn Write,
 ) -> io::Result<Result<bool, String>> {

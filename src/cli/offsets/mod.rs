@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::environment::Environment;
 use crate::kafka::{Member, Membership, Onlooker};
-use crate::recipe::{self, Loaded, Recipe};
+use crate::recipe::{self, Loaded, PrivateFiles, Recipe};
 
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,12 +64,14 @@ pub(super) fn offsets(
 struct Watched {
     recipe: Recipe,
     onlooker: Onlooker,
+    /// Further clients read them, too.
+    _private_files: PrivateFiles,
 }
 
 /// Loads the recipes and reaches their brokers, and says on standard error what keeps which of them
 /// from being looked at. Whether all of them could be.
 fn watch(args: &RecipeArgs, environment: &Environment) -> (Vec<Watched>, bool) {
-    let Loaded { recipes, problems, disabled, .. } = recipe::load(&args.config, environment);
+    let Loaded { recipes, problems, disabled, private_files, .. } = recipe::load(&args.config, environment);
     let mut all_well = problems.is_empty();
     for problem in &problems {
         complain(&problem.to_string());
@@ -82,7 +84,7 @@ fn watch(args: &RecipeArgs, environment: &Environment) -> (Vec<Watched>, bool) {
     let mut watched = Vec::new();
     for recipe in recipes {
         match Onlooker::connect(&recipe.name, &recipe.consumer, PATIENCE) {
-            Ok(onlooker) => watched.push(Watched { recipe, onlooker }),
+            Ok(onlooker) => watched.push(Watched { recipe, onlooker, _private_files: private_files.clone() }),
             Err(error) => {
                 complain(&format!("{}: {error}", recipe.name));
                 all_well = false;

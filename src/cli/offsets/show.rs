@@ -123,7 +123,7 @@ fn next_times(one: &Watched, standings: &[Standing]) -> BTreeMap<TopicPartition,
 }
 
 fn write_view(one: &Watched, view: &View, output: &mut dyn Write) -> io::Result<()> {
-    let Watched { recipe, onlooker } = one;
+    let Watched { recipe, onlooker, .. } = one;
     writeln!(output, "{} (group {}, {})", recipe.name, onlooker.group(), recipe.file.display())?;
     match &view.membership {
         Membership::Empty => writeln!(output, "  members: none")?,
@@ -203,7 +203,7 @@ fn time_and_age(ms: i64) -> String {
 }
 
 fn as_json(one: &Watched, view: &View) -> Value {
-    let Watched { recipe, onlooker } = one;
+    let Watched { recipe, onlooker, .. } = one;
     let members = match &view.membership {
         Membership::Unknown => Value::Null,
         known => known_members(known)

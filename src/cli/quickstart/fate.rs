@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::QuickstartError;
 use super::witness::Taken;
-use super::wording::Words;
 use crate::avro::{Decoded, Decoder};
+use crate::cli::wording::Words;
 use crate::embedded::FeedRecord;
 use crate::event::{Envelope, Position, Record, Route};
 use crate::filter::Filters;

@@ -7,7 +7,6 @@ mod folder;
 mod offsets;
 mod story;
 mod witness;
-mod wording;
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::fate::{Fate, Fed, Letter};
 use super::offsets::Standing;
-use super::wording::Words;
+use crate::cli::wording::Words;
 use crate::embedded::TOPICS;
 use crate::pipeline::Summary;
 
