@@ -33,6 +33,9 @@ fn a_pipeline_that_is_started_before_kafka_and_the_registry_waits_for_both() {
         relay.get("/readyz").is_some_and(|(_, body)| !body.contains("\"brokers\""))
     });
     let committed = scene.committed(&[(&topic, 2)]);
+    // Long enough for a group to be joined, were it not for the registry.
+    let requests = scene.registry.requests();
+    wait_until("the registry to be asked on", ALL_FINISHED, || scene.registry.requests() >= requests + 4);
     let offsets = wait_for("the broker to know", ALL_FINISHED, || committed.read());
     assert!(offsets.is_empty(), "the group is not joined without a registry: {offsets:?}");
 

@@ -259,6 +259,7 @@ fn a_broker_that_cannot_look_up_times_is_noticed_and_nothing_is_skipped() {
     broker.produce(0, ["e"]);
     for start in [StartPosition::Lookback(Duration::from_secs(3600)), StartPosition::Timestamp(1)] {
         let running = start_changed(&broker, "times", |settings| settings.start = start);
+        wait_until("it is refused", || running.has_ended());
         assert!(matches!(running.end(), Err(ConsumerError::Start(StartError::NoTimes))), "{start:?}");
     }
     assert!(broker.committed("times").into_values().all(|offset| offset < 0), "nothing is committed");
