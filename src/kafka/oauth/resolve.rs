@@ -42,7 +42,12 @@ pub(in crate::kafka) fn settings_of(
     }
     match method.as_deref() {
         Some("oidc" | "OIDC") => of_oidc(&oidc, &at, findings),
-        None | Some("default" | "DEFAULT") => None,
+        None | Some("default" | "DEFAULT") => {
+            for name in oidc.keys() {
+                findings.warning(&at.key(name), "has no effect without sasl.oauthbearer.method: oidc");
+            }
+            None
+        }
         Some(other) => {
             findings.error(
                 &at.key("sasl.oauthbearer.method"),

@@ -224,6 +224,8 @@ fn what_says_where_tokens_come_from_is_checked() {
     let nothing = Environment::default();
     assert!(settings(&[], &nothing).unwrap().is_none());
     assert!(settings(&[("sasl.oauthbearer.method", "default")], &nothing).unwrap().is_none());
+    let alone = [("sasl.oauthbearer.client.id", "id")];
+    assert!(settings(&alone, &nothing).unwrap().is_none());
     let errors = settings(&[("oauth_cb", "my.module:callback")], &nothing).err().unwrap();
     assert!(errors[0].starts_with("consumer_config.oauth_cb: there is no such callback here"), "{errors:?}");
     assert!(
