@@ -20,10 +20,9 @@ pub(super) const VERSIONED_ID: u32 = 18;
 pub(super) const TIMESERIES_ID: u32 = 19;
 pub(super) const PLATFORM_EVENT_ID: u32 = 4;
 
-/// What stands for the schema under id 0. DataHub has one there, which its consumers do not read but ask
-/// for: it is how they see that this is a registry.
-const PROPOSAL: &str = r#"{"type": "record", "name": "MetadataChangeProposal",
-    "namespace": "com.linkedin.pegasus2avro.mxe", "fields": []}"#;
+/// The id of proposals. Consumers that do not read them ask for it too: it is how they see that this is a
+/// registry.
+const PROPOSAL_ID: u32 = 0;
 
 /// Where DataHub's metadata service serves the registry.
 const REGISTRY_PATH: &str = "/schema-registry/api";
@@ -59,7 +58,7 @@ impl EmbeddedDatahub {
             port: 0,
         };
         let registry = EmbeddedRegistry::start(options).map_err(DatahubError::Registry)?;
-        registry.put(0, PROPOSAL);
+        registry.put(PROPOSAL_ID, schemas::METADATA_CHANGE_PROPOSAL_JSON);
         for id in [VERSIONED_ID, TIMESERIES_ID] {
             registry.put(id, schemas::METADATA_CHANGE_LOG_JSON);
         }

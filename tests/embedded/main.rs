@@ -11,4 +11,5 @@ mod bad_input;
 mod command_line;
 mod main_job;
 mod quickstart;
+mod routes;
 mod stop;

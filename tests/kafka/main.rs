@@ -29,6 +29,7 @@ mod oauth;
 mod ordering;
 mod registry_outage;
 mod reset_offsets;
+mod routes;
 mod start_position;
 mod static_membership;
 mod stop_and_resume;
