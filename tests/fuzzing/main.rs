@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 mod avro;
+mod dead_letter;
 mod payload;
 mod recipe;
 mod wire;
@@ -28,6 +29,11 @@ fn every_payload_of_the_corpus_is_read_unchanged_or_refused_for_a_reason() {
 #[test]
 fn every_recipe_of_the_corpus_is_loaded_or_refused_with_the_place_of_its_errors() {
     replay("recipe", recipe::check);
+}
+
+#[test]
+fn every_dead_letter_of_the_corpus_can_be_replayed_or_is_refused_for_a_reason() {
+    replay("dead_letter", dead_letter::check);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {
