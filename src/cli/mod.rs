@@ -9,6 +9,7 @@ mod moment;
 mod offsets;
 mod quickstart;
 mod run;
+mod schema;
 mod signals;
 mod table;
 mod tail;
@@ -101,6 +102,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Show where the groups of recipes stand in their topics, or move them.
     Offsets(offsets::OffsetsArgs),
+    /// Print the JSON schema of a recipe, for editors.
+    Schema(schema::SchemaArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -118,6 +121,10 @@ pub fn main() -> ExitCode {
         Err(text) => return failed(&text),
     };
     match command {
+        Command::Schema(args) => match schema::schema(&args, &mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&format!("cannot write the schema: {error}")),
+        },
         Command::Completions(args) => match completions::completions(&args, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("cannot write the script: {error}")),

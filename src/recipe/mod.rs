@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod private_files;
 mod read;
+mod schema;
 mod secrets;
 mod supported;
 mod variables;
@@ -32,6 +33,7 @@ pub use cases::{Case, CaseConfig, CaseFile, EventConfig, ExpectConfig, ExpectMap
 pub use files::recipe_files;
 pub use load::{Disabled, Loaded, load};
 pub use private_files::PrivateFiles;
+pub use schema::schema;
 
 /// A recipe with every variable, default and environment setting resolved: ready to build.
 ///

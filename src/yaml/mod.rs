@@ -21,3 +21,4 @@ pub(crate) use expected::{nearest, suggestion};
 pub(crate) use node::TO_FILE;
 pub use node::{Content, Entry, Mark, Node};
 pub use problem::Problem;
+pub(crate) use secret_file::secret_file_keys;

@@ -55,6 +55,17 @@ fn takes_text(property: &Value) -> bool {
     }
 }
 
+/// The secret keys of a map with this schema that may be given by a file, each with its other name.
+pub(crate) fn secret_file_keys(schema: &Value) -> Vec<(String, String)> {
+    let none = Map::new();
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+    properties
+        .iter()
+        .filter(|(key, property)| takes_text(property) && is_secret(schema, properties, key))
+        .map(|(key, _)| (key.clone(), file_key(key)))
+        .collect()
+}
+
 /// The name under which a secret key is given by the path of a file.
 pub(super) fn file_key(key: &str) -> String {
     format!("{key}{SUFFIX}")

@@ -10,6 +10,7 @@ mod examples;
 mod framework_filters;
 mod golden;
 mod loading;
+mod schema;
 mod secret_files;
 mod secrets;
 mod validate;
