@@ -5,6 +5,7 @@ mod colour;
 mod completions;
 mod dry_run;
 mod event_line;
+mod dead_letters;
 mod moment;
 mod offsets;
 mod quickstart;
@@ -38,6 +39,7 @@ Examples:
   datahub-relay test -c recipe.yml             run the cases written beside a recipe, without any network
   datahub-relay tail --from -1h                print decoded events, without joining a group
   datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
+  datahub-relay dead-letters list -c recipe.yml  what could not be processed; `replay` tries it again
   datahub-relay completions bash               print a completion script for a shell
 
 Command lines of the Python framework work once the program's name is replaced:
@@ -104,6 +106,8 @@ enum Command {
     Offsets(offsets::OffsetsArgs),
     /// Print the JSON schema of a recipe, for editors.
     Schema(schema::SchemaArgs),
+    /// Look at what could not be processed, and replay it.
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -125,6 +129,18 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("cannot write the schema: {error}")),
         },
+        Command::DeadLetters(args) => {
+            // What happens is told on standard output; the log only disturbs where nothing is wrong.
+            let level = if settings.log.level == Settings::default().log.level {
+                "warn"
+            } else {
+                &settings.log.level
+            };
+            if let Err(error) = telemetry::init_log(settings.log.format, level, &environment) {
+                return failed(&error.to_string());
+            }
+            dead_letters::dead_letters(&args, &environment, &mut std::io::stdout())
+        }
         Command::Completions(args) => match completions::completions(&args, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&format!("cannot write the script: {error}")),
@@ -235,6 +251,12 @@ fn settings(args: &ProcessArgs, environment: &Environment) -> Result<Settings, S
         settings.monitoring.port = port;
     }
     Ok(settings)
+}
+
+/// Says on standard error what was passed over.
+fn complain(text: &str) {
+    // Not `eprintln!`: it panics where nobody reads standard error any more.
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
 }
 
 /// Says on standard error why the program ends, where logging is not set up yet.

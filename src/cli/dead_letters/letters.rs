@@ -1,0 +1,141 @@
+//! The letters of a recipe or a file, one after the other.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{CommandError, SourceArgs};
+use crate::dead_letter::{Journal, Letter, LetterFiles, Unreadable, base_of};
+use crate::event::Route;
+use crate::kafka::{ConsumerSettings, LogReader, Onlooker, Reach, Reading, Standing, Stretch};
+use crate::recipe::Recipe;
+
+/// How long Kafka may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads letters: first those of the topic, then those of the file, which also has what was too large
+/// for the topic.
+pub(super) struct Letters {
+    topic: Option<TopicLetters>,
+    files: Option<LetterFiles>,
+}
+
+impl Letters {
+    /// Opens what the arguments name. Blocks.
+    pub(super) fn open(args: &SourceArgs, recipe: Option<&Recipe>) -> Result<Self, CommandError> {
+        let said = |text: String| CommandError::Said(text);
+        if let Some(file) = &args.file {
+            return Ok(Self { topic: None, files: Some(open_files(file)?) });
+        }
+        let topic =
+            match recipe.and_then(|recipe| Some((recipe, recipe.consumer.dead_letter_topic.as_ref()?))) {
+                Some((recipe, topic)) => Some(TopicLetters::open(recipe, topic).map_err(said)?),
+                None => None,
+            };
+        let file = recipe.map(file_of);
+        // A pipeline that has never run has no file, which is as good as an empty one.
+        let files = match file.filter(|file| file.parent().is_some_and(Path::exists)) {
+            Some(file) if file.exists() || topic.is_none() => Some(open_files(&file)?),
+            _ => None,
+        };
+        Ok(Self { topic, files })
+    }
+
+    /// The next letter, or what stands where one should; `None` at the end.
+    pub(super) async fn next_letter(&mut self) -> Result<Option<Result<Letter, Unreadable>>, CommandError> {
+        if let Some(topic) = &mut self.topic {
+            match topic.next_letter().await.map_err(CommandError::Said)? {
+                Some(letter) => return Ok(Some(letter)),
+                None => self.topic = None,
+            }
+        }
+        let Some(files) = &mut self.files else { return Ok(None) };
+        files.next_letter().map_err(|error| CommandError::Said(format!("cannot read the letters: {error}")))
+    }
+
+    /// How much was read, and how much there is, in a unit of its own.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        match (&self.topic, &self.files) {
+            (Some(topic), _) => (topic.read, topic.total),
+            (None, Some(files)) => files.progress(),
+            (None, None) => (0, 0),
+        }
+    }
+}
+
+/// The letters that a topic held when it was opened.
+struct TopicLetters {
+    topic: String,
+    reader: LogReader,
+    read: u64,
+    total: u64,
+}
+
+impl TopicLetters {
+    fn open(recipe: &Recipe, topic: &str) -> Result<Self, String> {
+        // The route says nothing here: a letter's headers do.
+        let topics = vec![(topic.to_owned(), Route::PlatformEvent)];
+        let settings = ConsumerSettings { topics, ..recipe.consumer.clone() };
+        let onlooker =
+            Onlooker::connect(&recipe.name, &settings, PATIENCE).map_err(|error| error.to_string())?;
+        if let Some(error) = onlooker.topics().iter().find_map(|topic| topic.partitions.err()) {
+            return Err(format!("cannot read the dead letters in the topic {topic}: {error}"));
+        }
+        let standings = onlooker.standings().map_err(|error| error.to_string())?;
+        let total = standings.iter().map(|Standing { start, end, .. }| end - start).sum::<i64>();
+        let stretches = standings.into_iter().map(|Standing { source, route, start, end, .. }| Stretch {
+            source,
+            route,
+            from: start,
+            until: Some(end),
+        });
+        let reader = LogReader::start(&recipe.name, &settings, stretches.collect(), Reach::Everything)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { topic: topic.to_owned(), reader, read: 0, total: u64::try_from(total).unwrap_or(0) })
+    }
+
+    async fn next_letter(&mut self) -> Result<Option<Result<Letter, Unreadable>>, String> {
+        let topic = &self.topic;
+        loop {
+            let reading = tokio::time::timeout(PATIENCE, self.reader.next());
+            match reading.await {
+                Ok(Some(Reading::Record(_, record))) => {
+                    self.read += 1;
+                    return Ok(Some(Letter::of_record(record)));
+                }
+                Ok(Some(Reading::Ended(_))) => {}
+                Ok(Some(Reading::Trouble(error))) => tracing::warn!(topic, %error, "waiting for Kafka"),
+                Ok(Some(Reading::Failed(error))) => {
+                    return Err(format!("cannot read the dead letters in the topic {topic}: {error}"));
+                }
+                Ok(None) => return Ok(None),
+                Err(_) => {
+                    return Err(format!("the topic {topic} gave nothing for {} s", PATIENCE.as_secs()));
+                }
+            }
+        }
+    }
+}
+
+/// Where what was replayed is noted: beside the file, or in `directory`.
+pub(super) fn journal_path(
+    args: &SourceArgs,
+    recipe: Option<&Recipe>,
+    directory: Option<&Path>,
+) -> Option<PathBuf> {
+    let file = args.file.as_deref().map(base_of).or_else(|| recipe.map(file_of))?;
+    let beside = Journal::beside(&file);
+    match (directory, beside.file_name()) {
+        (Some(directory), Some(name)) => Some(directory.join(name)),
+        _ => Some(beside),
+    }
+}
+
+fn file_of(recipe: &Recipe) -> PathBuf {
+    recipe.delivery.failed_events_file(&recipe.name)
+}
+
+fn open_files(path: &Path) -> Result<LetterFiles, CommandError> {
+    LetterFiles::open(path).map_err(|error| {
+        CommandError::Said(format!("cannot read the dead letters in {}: {error}", path.display()))
+    })
+}

@@ -1,0 +1,143 @@
+//! `datahub-relay dead-letters`: look at what could not be processed, and replay it.
+
+mod letters;
+mod list;
+mod replay;
+mod selection;
+mod show;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::environment::Environment;
+use crate::recipe::{self, PrivateFiles, Recipe};
+
+const EXAMPLES: &str = "\
+Examples:
+  datahub-relay dead-letters list -c recipe.yml
+  datahub-relay dead-letters list -c recipe.yml --summary
+  datahub-relay dead-letters list --file failed_events.log --stage action --since -2h --json
+  datahub-relay dead-letters show -c recipe.yml group/PlatformEvent_v1/0/17
+  datahub-relay dead-letters replay -c recipe.yml --dry-run
+  datahub-relay dead-letters replay -c recipe.yml --class retries_exhausted";
+
+/// Look at dead letters, and replay them.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DeadLettersArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List letters, or count them.
+    List(list::ListArgs),
+    /// Show everything that is known about a letter.
+    Show(show::ShowArgs),
+    /// Take letters through the recipe's filters and action again, or back to their topic.
+    Replay(replay::ReplayArgs),
+}
+
+/// Where letters are read from.
+#[derive(Debug, Clone, Args)]
+struct SourceArgs {
+    /// The recipe whose letters they are: its `dead_letter_topic` and its file are read, and of both
+    /// only what its pipeline wrote.
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Read this file, and those put aside from it (FILE.1, FILE.2, …), instead of what the recipe says.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+/// Why a command could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("{0}")]
+    Said(String),
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    fn said(text: impl std::fmt::Display) -> Self {
+        Self::Said(text.to_string())
+    }
+}
+
+/// Runs the command. Exit codes: 0 done, 1 not all of it, or not at all.
+pub(super) fn dead_letters(
+    args: &DeadLettersArgs,
+    environment: &Environment,
+    output: &mut impl Write,
+) -> ExitCode {
+    match run(args, environment, output) {
+        Ok(code) => code,
+        // Whoever reads the list may have seen enough of it, as `head` does.
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => super::failed(&error.to_string()),
+    }
+}
+
+fn run(
+    args: &DeadLettersArgs,
+    environment: &Environment,
+    output: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("relay").build()?;
+    let done = runtime.block_on(async {
+        match &args.command {
+            Command::List(args) => list::list(args, environment, output).await,
+            Command::Show(args) => show::show(args, environment, output).await,
+            Command::Replay(args) => replay::replay(args, environment, output).await,
+        }
+    });
+    // An action that does not let itself be cancelled is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+/// The recipe, if one is named, and the private files that it may need: these go when they are dropped.
+fn recipe_of(
+    args: &SourceArgs,
+    environment: &Environment,
+) -> Result<Option<(Recipe, PrivateFiles)>, CommandError> {
+    let Some(config) = &args.config else {
+        if args.file.is_none() {
+            let text =
+                "whose letters? name the recipe (-c recipe.yml) or the file (--file failed_events.log)";
+            return Err(CommandError::Said(text.to_owned()));
+        }
+        return Ok(None);
+    };
+    let mut loaded = recipe::load(std::slice::from_ref(config), environment);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    if !loaded.problems.is_empty() {
+        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        return Err(CommandError::Said(problems.join("\nerror: ")));
+    }
+    match (loaded.recipes.pop(), loaded.recipes.is_empty()) {
+        (Some(recipe), true) => Ok(Some((recipe, loaded.private_files))),
+        (Some(_), false) => {
+            let text = format!("{} holds several recipes; name one", config.display());
+            Err(CommandError::Said(text))
+        }
+        (None, _) => {
+            let text =
+                format!("{} is disabled; set `enabled: true` to work with its letters", config.display());
+            Err(CommandError::Said(text))
+        }
+    }
+}
+
+/// A text on one line of a terminal: what comes from records must not control it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '�' } else { c }).collect()
+}

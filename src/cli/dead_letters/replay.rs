@@ -1,0 +1,308 @@
+//! `dead-letters replay`.
+
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::letters::{Letters, journal_path};
+use super::selection::SelectionArgs;
+use super::{CommandError, SourceArgs, printable, recipe_of};
+use crate::cli::complain;
+use crate::cli::signals::StopSignals;
+use crate::dead_letter::{Journal, Letter, LetterKey, Replayed};
+use crate::environment::Environment;
+use crate::event::Route;
+use crate::kafka::Producer;
+use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, send_back};
+use crate::recipe::Recipe;
+use crate::telemetry::{HealthBoard, Metrics};
+
+const AFTER_HELP: &str = "\
+Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), so
+a replay that was interrupted goes on where it was when it is started again. A letter that fails again
+is stored as a letter of the next round; one that went through max_replay_rounds rounds is refused.
+
+Exit codes: 0 everything succeeded or had been replayed before, 1 something failed again, was refused
+or could not be read, or the replay was stopped, 2 wrong usage.";
+
+/// Take letters through the recipe's filters and action again, or back to their topic.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    /// Send each record back to the topic and partition it came from instead: everybody who reads that
+    /// topic sees it again.
+    #[arg(long)]
+    to_topic: bool,
+
+    /// Say what would happen to each letter, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The directory of the journal [default: that of the dead-letter file].
+    #[arg(long, value_name = "DIRECTORY")]
+    journal_dir: Option<PathBuf>,
+}
+
+/// Replays letters. What happens is written to `output`, one line a letter that did not succeed, and a
+/// summary at the end.
+pub(super) async fn replay(
+    args: &ReplayArgs,
+    environment: &Environment,
+    output: &mut impl Write,
+) -> Result<ExitCode, CommandError> {
+    let Some((recipe, private_files)) = recipe_of(&args.source, environment)? else {
+        let text = "a replay needs the recipe: -c recipe.yml says what is done with a letter";
+        return Err(CommandError::Said(text.to_owned()));
+    };
+    let path = journal_path(&args.source, Some(&recipe), args.journal_dir.as_deref())
+        .ok_or_else(|| CommandError::said("a journal needs a directory: give --journal-dir"))?;
+    let letters = Letters::open(&args.source, Some(&recipe))?;
+    let mut run = Run {
+        selection: args.selection.clone().of_pipeline(Some(&recipe.name)),
+        max_rounds: recipe.delivery.max_replay_rounds,
+        tally: Tally::default(),
+        output,
+    };
+    if args.dry_run {
+        let done = Journal::read(&path)
+            .map_err(|error| CommandError::said(format!("{}: {error}", path.display())))?;
+        let what = if args.to_topic { "send to its topic" } else { "replay" };
+        return run.rehearse(letters, |key| done.contains(key), what).await;
+    }
+    let journal = Journal::open(&path).map_err(CommandError::said)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(StopSignals::listen()?.stop(stop.clone(), private_files.clone()));
+    let target = target(args, recipe, &stop).await?;
+    let result = run.replay_all(letters, journal, &target, &stop).await;
+    if let Target::Action(replayer) = target {
+        replayer.close().await;
+    }
+    result
+}
+
+async fn target(args: &ReplayArgs, recipe: Recipe, stop: &CancellationToken) -> Result<Target, CommandError> {
+    if args.to_topic {
+        let producer = Producer::new(&recipe.consumer, &recipe.name).map_err(CommandError::said)?;
+        return Ok(Target::Topic(Box::new(producer), recipe.consumer.topics));
+    }
+    let surroundings = Surroundings {
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::new(Metrics::new()),
+        board: Arc::new(HealthBoard::new(std::time::Duration::from_secs(60))),
+    };
+    let replayer = Replayer::build(recipe, &surroundings, stop.clone()).map_err(CommandError::said)?;
+    replayer.prepare().await.map_err(CommandError::said)?;
+    Ok(Target::Action(Box::new(replayer)))
+}
+
+/// Where letters are replayed to.
+enum Target {
+    Action(Box<Replayer>),
+    /// With the topics that the recipe reads: a record goes back to no other.
+    Topic(Box<Producer>, Vec<(String, Route)>),
+}
+
+impl Target {
+    /// `Ok(None)`: the replay was told to stop before the letter had come to its end.
+    async fn take(&self, letter: &Letter) -> Result<Option<Replayed>, Unreplayed> {
+        let outcome = match self {
+            Self::Topic(producer, topics) => send_back(letter, producer, topics).await,
+            Self::Action(replayer) => replayer.replay(letter).await,
+        };
+        match outcome {
+            ReplayOutcome::Acted => Ok(Some(Replayed::Acted)),
+            ReplayOutcome::Dropped(_) => Ok(Some(Replayed::Dropped)),
+            ReplayOutcome::Sent => Ok(Some(Replayed::Sent)),
+            ReplayOutcome::FailedAgain => Ok(Some(Replayed::FailedAgain)),
+            ReplayOutcome::Interrupted => Ok(None),
+            ReplayOutcome::Refused(reason) => Err(Unreplayed::Refused(reason)),
+            ReplayOutcome::Broken(reason) => Err(Unreplayed::Broken(reason)),
+        }
+    }
+}
+
+/// Why a letter was not replayed.
+enum Unreplayed {
+    /// It cannot be; others can.
+    Refused(String),
+    /// No letter can be.
+    Broken(String),
+}
+
+/// What a replay came to.
+#[derive(Debug, Default)]
+struct Tally {
+    acted: u64,
+    dropped: u64,
+    sent: u64,
+    failed_again: u64,
+    before: u64,
+    refused: u64,
+    unreadable: u64,
+}
+
+impl Tally {
+    fn count(&mut self, replayed: Replayed) {
+        let counter = match replayed {
+            Replayed::Acted => &mut self.acted,
+            Replayed::Dropped => &mut self.dropped,
+            Replayed::Sent => &mut self.sent,
+            Replayed::FailedAgain => &mut self.failed_again,
+        };
+        *counter += 1;
+    }
+
+    fn all_well(&self) -> bool {
+        self.failed_again + self.refused + self.unreadable == 0
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { acted, dropped, sent, failed_again, before, refused, unreadable } = self;
+        write!(f, "{acted} acted on, {dropped} dropped, ")?;
+        if *sent > 0 {
+            write!(f, "{sent} sent to their topic, ")?;
+        }
+        write!(f, "{failed_again} failed again, {before} replayed before, {refused} refused")?;
+        if *unreadable > 0 {
+            write!(f, ", {unreadable} unreadable")?;
+        }
+        Ok(())
+    }
+}
+
+struct Run<'a, O> {
+    selection: SelectionArgs,
+    max_rounds: u32,
+    tally: Tally,
+    output: &'a mut O,
+}
+
+impl<O: Write> Run<'_, O> {
+    /// Says what would happen to each letter.
+    async fn rehearse(
+        &mut self,
+        mut letters: Letters,
+        done: impl Fn(&LetterKey) -> bool,
+        what: &str,
+    ) -> Result<ExitCode, CommandError> {
+        let mut due = 0_u64;
+        while let Some(letter) = letters.next_letter().await? {
+            if let Some(letter) = self.due(letter, &done)? {
+                due += 1;
+                let (id, round) = (printable(&letter.lineage.id), letter.lineage.round);
+                writeln!(self.output, "would {what}: {id} (round {round} of {})", self.max_rounds)?;
+            }
+        }
+        let Tally { before, refused, unreadable, .. } = self.tally;
+        writeln!(
+            self.output,
+            "{due} would be replayed, {before} were replayed before, {refused} would be refused, {unreadable} cannot be read"
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn replay_all(
+        &mut self,
+        mut letters: Letters,
+        mut journal: Journal,
+        target: &Target,
+        stop: &CancellationToken,
+    ) -> Result<ExitCode, CommandError> {
+        let bar = ProgressBar::new(0).with_style(progress_style());
+        let mut ended_early = None;
+        while !stop.is_cancelled() {
+            let Some(letter) = letters.next_letter().await? else { break };
+            let (read, total) = letters.progress();
+            bar.set_length(total);
+            bar.set_position(read);
+            let Some(letter) = self.due(letter, |key| journal.has(key))? else { continue };
+            match target.take(&letter).await {
+                Ok(Some(replayed)) => {
+                    // Before the next one is begun: this is what an interrupted replay goes on by.
+                    journal.note(letter.key(), replayed).map_err(CommandError::said)?;
+                    self.tally.count(replayed);
+                    if replayed == Replayed::FailedAgain {
+                        let id = printable(&letter.lineage.id);
+                        bar.suspend(|| writeln!(self.output, "failed again: {id}"))?;
+                    }
+                }
+                Ok(None) => break,
+                Err(Unreplayed::Refused(reason)) => {
+                    bar.suspend(|| self.refuse(&letter, &reason))?;
+                }
+                Err(Unreplayed::Broken(reason)) => {
+                    ended_early = Some(reason);
+                    break;
+                }
+            }
+            bar.set_message(self.tally.to_string());
+        }
+        bar.finish_and_clear();
+        writeln!(self.output, "{}", self.tally)?;
+        if let Some(reason) = ended_early {
+            return Err(CommandError::Said(format!("the replay ended early: {}", printable(&reason))));
+        }
+        if stop.is_cancelled() {
+            writeln!(self.output, "stopped before the end; start it again to go on")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Ok(if self.tally.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The letter, if it is meant and may be replayed; what stands against it is counted and told.
+    fn due(
+        &mut self,
+        letter: Result<Letter, crate::dead_letter::Unreadable>,
+        done: impl Fn(&LetterKey) -> bool,
+    ) -> Result<Option<Letter>, CommandError> {
+        let letter = match letter {
+            Ok(letter) => letter,
+            Err(unreadable) => {
+                self.tally.unreadable += 1;
+                complain(&unreadable.to_string());
+                return Ok(None);
+            }
+        };
+        if !self.selection.takes(&letter) {
+            return Ok(None);
+        }
+        if done(&letter.key()) {
+            self.tally.before += 1;
+            return Ok(None);
+        }
+        if letter.lineage.round > self.max_rounds {
+            let rounds = self.max_rounds;
+            self.refuse(
+                &letter,
+                &format!("it has been through {rounds} rounds (options.max_replay_rounds)"),
+            )?;
+            return Ok(None);
+        }
+        Ok(Some(letter))
+    }
+
+    fn refuse(&mut self, letter: &Letter, reason: &str) -> Result<(), CommandError> {
+        self.tally.refused += 1;
+        writeln!(self.output, "refused: {}: {}", printable(&letter.lineage.id), printable(reason))?;
+        Ok(())
+    }
+}
+
+fn progress_style() -> ProgressStyle {
+    ProgressStyle::with_template("  {wide_bar} {percent} %, {eta} to go\n  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}

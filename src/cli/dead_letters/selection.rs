@@ -1,0 +1,129 @@
+//! Which letters a command is about.
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::moment::Moment;
+use crate::dead_letter::Letter;
+
+/// Which letters. Each option may be repeated: any of its values will do, and all options must hold.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct SelectionArgs {
+    /// Of this pipeline [default with -c: the recipe's].
+    #[arg(long, value_name = "NAME", help_heading = "Which letters")]
+    pipeline: Vec<String>,
+
+    /// That failed at this stage: envelope, schema, avro, type, payload, action, …
+    #[arg(long, value_name = "STAGE", help_heading = "Which letters")]
+    stage: Vec<String>,
+
+    /// With this class of error, such as retries_exhausted.
+    #[arg(long, value_name = "CLASS", help_heading = "Which letters")]
+    class: Vec<String>,
+
+    /// Of this type of event, such as EntityChangeEvent_v1; a record that was not decoded has none.
+    #[arg(long, value_name = "TYPE", help_heading = "Which letters")]
+    event_type: Vec<String>,
+
+    /// With this id.
+    #[arg(long, value_name = "ID", help_heading = "Which letters")]
+    id: Vec<String>,
+
+    /// That failed last at or after this time: RFC 3339, or how long ago such as -2h.
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true, help_heading = "Which letters")]
+    since: Option<Timestamp>,
+
+    /// That failed last before this time.
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true, help_heading = "Which letters")]
+    until: Option<Timestamp>,
+}
+
+impl SelectionArgs {
+    /// With the pipeline of the recipe, where the user named none.
+    pub(super) fn of_pipeline(mut self, pipeline: Option<&str>) -> Self {
+        if self.pipeline.is_empty() {
+            self.pipeline.extend(pipeline.map(str::to_owned));
+        }
+        self
+    }
+
+    /// Whether a letter is meant. One that does not say when it failed is meant only where no time is
+    /// given; one that does not name its pipeline is the file's own.
+    pub(super) fn takes(&self, letter: &Letter) -> bool {
+        let any = |wanted: &[String], found: Option<&str>| {
+            wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found))
+        };
+        let failed_at = || letter.error.last_at.as_deref()?.parse::<Timestamp>().ok();
+        let in_time = (self.since.is_none() && self.until.is_none())
+            || failed_at().is_some_and(|at| {
+                self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
+            });
+        let of_pipeline = letter.pipeline.is_none() || any(&self.pipeline, letter.pipeline.as_deref());
+        in_time
+            && of_pipeline
+            && any(&self.stage, Some(&letter.error.stage))
+            && any(&self.class, Some(&letter.error.class))
+            && any(&self.event_type, letter.event_type.as_deref())
+            && any(&self.id, Some(&letter.lineage.id))
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    match text.parse() {
+        Ok(Moment::Time(time)) => Ok(time),
+        Ok(_) => Err("expected a time such as 2026-01-31T08:00:00Z, or how long ago such as -2h".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::LetterPlace;
+
+    fn letter(line: &str) -> Letter {
+        Letter::of_line(line.as_bytes(), LetterPlace::Line(std::sync::Arc::default(), 1)).unwrap()
+    }
+
+    #[test]
+    fn all_options_must_hold_and_any_value_of_one_will_do() {
+        let letter = letter(
+            r#"{"event_type":"EntityChangeEvent_v1","event":{},"meta":{},"pipeline":"p",
+                "error":{"stage":"action","class":"permanent","message":"m","attempts":1,"last_at":"2026-01-02T00:00:00.000Z"}}"#,
+        );
+        let text = |text: &str| vec![text.to_owned()];
+        let all = SelectionArgs::default();
+        assert!(all.takes(&letter));
+        let two = SelectionArgs { stage: vec!["avro".into(), "action".into()], ..all.clone() };
+        assert!(two.takes(&letter));
+        assert!(!SelectionArgs { class: text("panic"), ..two.clone() }.takes(&letter));
+        assert!(!SelectionArgs { event_type: text("RelationshipChangeEvent_v1"), ..two }.takes(&letter));
+        assert!(!all.clone().of_pipeline(Some("other")).takes(&letter));
+        let at = |text: &str| Some(time(text).unwrap());
+        assert!(
+            SelectionArgs {
+                since: at("2026-01-02T00:00:00Z"),
+                until: at("2026-01-03T00:00:00Z"),
+                ..all.clone()
+            }
+            .takes(&letter)
+        );
+        assert!(!SelectionArgs { until: at("2026-01-02T00:00:00Z"), ..all.clone() }.takes(&letter));
+        assert!(!SelectionArgs { since: at("-2h"), ..all }.takes(&letter));
+    }
+
+    #[test]
+    fn a_letter_of_the_framework_is_the_files_own_and_has_no_time() {
+        let letter = letter(r#"{"event_type":"EntityChangeEvent_v1","event":{},"meta":{}}"#);
+        let all = SelectionArgs::default();
+        assert!(all.clone().of_pipeline(Some("p")).takes(&letter));
+        assert!(!SelectionArgs { since: Some(time("-2h").unwrap()), ..all }.takes(&letter));
+    }
+
+    #[test]
+    fn a_time_is_no_offset() {
+        assert!(time("-1h").unwrap() < Timestamp::now());
+        assert!(time("17").unwrap_err().contains("such as"));
+        assert!(time("yesterday").is_err());
+    }
+}
