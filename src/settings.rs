@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::environment::Environment;
 use crate::findings::{Finding, Findings, KeyPath};
 use crate::telemetry::LogFormat;
-use crate::yaml::{Content, Document, Entry, Mark, Node, Problem, ReadRules, boolean_of_text, read_as};
+use crate::yaml::{Content, Document, Entry, Mark, Node, Problem, boolean_of_text, read_as};
 
 /// The process's settings, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +97,6 @@ impl Settings {
 }
 
 const PREFIX: &str = "DATAHUB_RELAY";
-
-const RULES: ReadRules = ReadRules { not_supported_yet: |_| false };
 
 /// The settings as they are written.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -188,7 +186,7 @@ fn read_file(file: &Path) -> Result<SettingsConfig, SettingsError> {
     let config: Option<SettingsConfig> = if document.root.is_null() {
         Some(SettingsConfig::default())
     } else {
-        read_as(&document.root, &KeyPath::root(), RULES, &mut findings)
+        read_as(&document.root, &KeyPath::root(), &mut findings)
     };
     if let Some(config) = &config {
         config.resolve(&mut findings);
@@ -240,7 +238,7 @@ fn check_variables(environment: &Environment) -> Result<(), SettingsError> {
             node = Node::written(mark, Content::Map(vec![entry]));
         }
         let mut findings = Findings::default();
-        let _: Option<SettingsConfig> = read_as(&node, &KeyPath::root(), RULES, &mut findings);
+        let _: Option<SettingsConfig> = read_as(&node, &KeyPath::root(), &mut findings);
         texts.extend(findings.into_iter().map(|finding| format!("{PREFIX}_{name}: {}", finding.text)));
     }
     if texts.is_empty() { Ok(()) } else { Err(SettingsError::Environment(texts.join("; "))) }

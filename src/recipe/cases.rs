@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
-use crate::yaml::{Document, Mark, Node, Problem, ReadRules, read_as};
+use crate::yaml::{Document, Mark, Node, Problem, read_as};
 
 /// A case, as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -137,7 +137,7 @@ impl CaseFile {
             Err(problem) => return Self { problems: vec![problem], ..Self::default() },
         };
         let mut findings = Findings::default();
-        let config: Option<CaseFileConfig> = read_as(&document.root, &KeyPath::root(), RULES, &mut findings);
+        let config: Option<CaseFileConfig> = read_as(&document.root, &KeyPath::root(), &mut findings);
         let cases = cases_of(file, &document.root, &mut findings);
         let (problems, _) = document.report(findings);
         let variables = config.map(|config| config.environment).unwrap_or_default();
@@ -151,8 +151,6 @@ impl CaseFile {
     }
 }
 
-const RULES: ReadRules = ReadRules { not_supported_yet: |_| false };
-
 /// The cases under `tests`, whose shape has been checked with the whole; what else is wrong with them is
 /// noted.
 pub(super) fn cases_of(file: &Path, root: &Node, findings: &mut Findings) -> Vec<Case> {
@@ -162,7 +160,7 @@ pub(super) fn cases_of(file: &Path, root: &Node, findings: &mut Findings) -> Vec
     for (index, node) in nodes.iter().enumerate() {
         let at = at.index(index);
         let mut noted = Findings::default();
-        let config: Option<CaseConfig> = read_as(node, &at, RULES, &mut noted);
+        let config: Option<CaseConfig> = read_as(node, &at, &mut noted);
         // What follows from a misspelt key would only stand beside it.
         let Some(config) = config.filter(|_| noted.errors() == 0) else { continue };
         cases.extend(case(config, file, node.mark, &at, findings));

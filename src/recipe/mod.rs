@@ -6,13 +6,13 @@
 
 mod cases;
 mod files;
+mod kinds;
 mod load;
 mod model;
 mod private_files;
 mod read;
 mod schema;
 mod secrets;
-mod supported;
 mod variables;
 
 use std::path::PathBuf;

@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 
 use super::Recipe;
 use super::cases::cases_of;
+use super::kinds::{ACTIONS, FILTERS, SOURCES, TRANSFORMS};
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
 use super::secrets::secrets_of;
-use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS, not_supported_yet};
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::datahub::{DatahubConfig, DatahubSettings};
@@ -21,9 +21,7 @@ use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig}
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::{KafkaSourceConfig, SourceKind, TopicRoutes};
 use crate::transform::{TransformConfig, Transforms};
-use crate::yaml::{Content, Node, ReadRules, boolean_of_text, read_as};
-
-const RULES: ReadRules = ReadRules { not_supported_yet };
+use crate::yaml::{Content, Node, boolean_of_text, read_as};
 
 /// Whether the recipe says that it is off. Looks at `enabled` alone, so that a recipe which is off
 /// need not have its other variables set.
@@ -56,7 +54,7 @@ pub(super) fn read(
     let errors = findings.errors();
     expand_all(root, &top, environment, findings);
     private_files.fill(root, &top, environment, findings);
-    let _: Option<RecipeConfig> = read_as(root, &top, RULES, findings);
+    let _: Option<RecipeConfig> = read_as(root, &top, findings);
 
     // Each part is looked at whatever became of the others.
     let name = root.get("name").and_then(Node::text).unwrap_or_default().to_owned();
@@ -117,7 +115,7 @@ fn event_types_on(topics: &[(String, Route)]) -> Vec<EventType> {
 
 /// A part whose shape has been checked with the whole: what is wrong with that is noted already.
 fn part<T: DeserializeOwned + JsonSchema>(root: &Node, key: &str) -> Option<T> {
-    read_as(root.get(key)?, &KeyPath::root().key(key), RULES, &mut Findings::default())
+    read_as(root.get(key)?, &KeyPath::root().key(key), &mut Findings::default())
 }
 
 /// The `config` of a source, filter or action; an empty map where it is silent.
@@ -130,7 +128,7 @@ fn config_of<T: DeserializeOwned + JsonSchema>(
     let config = node.get("config").unwrap_or(&silent);
     // Another kind of value has been found with the whole.
     matches!(config.content, Content::Map(_)).then_some(())?;
-    read_as(config, &at.key("config"), RULES, findings)
+    read_as(config, &at.key("config"), findings)
 }
 
 fn source(root: &Node, findings: &mut Findings) -> Option<KafkaSourceConfig> {

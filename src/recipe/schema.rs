@@ -8,9 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::model::RecipeConfig;
 #[cfg(test)]
-use super::supported::{ACTIONS, FILTERS, SOURCES, TRANSFORMS};
+use super::kinds::{ACTIONS, FILTERS, SOURCES, TRANSFORMS};
+use super::model::RecipeConfig;
 use crate::action::{FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::filter::EventTypeFilterConfig;
 use crate::kafka::KafkaSourceConfig;

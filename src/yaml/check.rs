@@ -14,13 +14,6 @@ use super::node::{Content, Entry, Node};
 use super::secret_file::{file_key, is_secret, key_of_file, read_secret};
 use crate::findings::{Findings, KeyPath};
 
-/// What a file's owner adds to its schema.
-#[derive(Clone, Copy)]
-pub struct ReadRules {
-    /// Whether a key belongs to the contract but is not supported by this version.
-    pub not_supported_yet: fn(&KeyPath) -> bool,
-}
-
 /// In a schema: what an unknown key leads to where the struct does not deny it. `"ignore"`: nothing;
 /// absent: a warning.
 const UNKNOWN_KEYS: &str = "x-unknown-keys";
@@ -34,12 +27,11 @@ const UNKNOWN_KEYS: &str = "x-unknown-keys";
 pub fn read_as<T: DeserializeOwned + JsonSchema>(
     node: &Node,
     at: &KeyPath,
-    rules: ReadRules,
     findings: &mut Findings,
 ) -> Option<T> {
     let schema = schemars::schema_for!(T).to_value();
     let errors = findings.errors();
-    let checked = Checker { root: &schema, rules }.check(node, &schema, at, findings)?;
+    let checked = Checker { root: &schema }.check(node, &schema, at, findings)?;
     let value = serde_json::from_value(checked).ok();
     // An error noted before (a variable that is not set) explains it, too.
     if value.is_none() && findings.errors() == errors && errors == 0 {
@@ -61,7 +53,6 @@ pub(crate) fn boolean_of_text(text: &str) -> Option<bool> {
 
 struct Checker<'a> {
     root: &'a Value,
-    rules: ReadRules,
 }
 
 impl Checker<'_> {
@@ -163,12 +154,6 @@ impl Checker<'_> {
         let mut map = Map::new();
         for Entry { key, value, .. } in entries {
             let here = at.key(key);
-            if (self.rules.not_supported_yet)(&here) {
-                if !value.is_null() {
-                    findings.error(&here, "is not supported yet by this version; remove the key");
-                }
-                continue;
-            }
             if let Some(secret) = key_of_file(schema, properties, key) {
                 if has(entries, secret) {
                     findings.error(&here, format!("{secret} is given too; remove one of the two"));

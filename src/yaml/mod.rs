@@ -15,7 +15,7 @@ mod scalar;
 mod secret_file;
 
 pub(crate) use check::boolean_of_text;
-pub use check::{ReadRules, read_as};
+pub use check::read_as;
 pub use document::Document;
 pub(crate) use expected::{nearest, suggestion};
 pub(crate) use node::TO_FILE;

@@ -85,16 +85,6 @@ fn an_unset_variable_names_itself() {
 }
 
 #[test]
-fn what_the_contract_promises_for_later_is_refused_as_not_supported_yet() {
-    assert_eq!(
-        errors(&with_source("    dead_letter_topic: x\n")),
-        [
-            "recipe.yml:6:5: source.config.dead_letter_topic: is not supported yet by this version; remove the key"
-        ]
-    );
-}
-
-#[test]
 fn a_type_that_is_not_there_is_unknown_or_not_supported_yet() {
     let action =
         |kind: &str| errors(&format!("name: p\nsource: {{type: kafka}}\naction: {{type: \"{kind}\"}}\n"));

@@ -1,24 +1,8 @@
-//! What belongs to the recipe contract and is not built yet.
-//!
-//! One table, so that "not yet" is never mistaken for "unknown": whoever builds one of these takes
-//! its line out.
+//! The types of source, filter, transform and action: those that there are, and those that belong to the
+//! recipe contract and are not built yet, so that "not yet" is never mistaken for "unknown".
 
-use crate::findings::{Findings, KeyPath, Step};
+use crate::findings::{Findings, KeyPath};
 use crate::yaml::{Node, nearest};
-
-/// Whether the contract has this key and this version does not support it.
-pub(super) fn not_supported_yet(at: &KeyPath) -> bool {
-    let Some((Step::Key(key), above)) = at.steps().split_last() else { return false };
-    let above: Vec<&str> = above
-        .iter()
-        .map(|step| match step {
-            Step::Key(key) => key.as_str(),
-            Step::Index(_) => "[]",
-        })
-        .collect();
-    let above = above.join("/");
-    is_listed(&above, key)
-}
 
 /// The types of source, filter and action that this version knows.
 pub(super) struct Kinds {
@@ -87,11 +71,4 @@ impl Kinds {
 /// `module.path:ClassName` or `module.path.ClassName`.
 fn is_python_class(kind: &str) -> bool {
     kind.contains([':', '.'])
-}
-
-/// (the keys above, the key).
-const KEYS: &[(&str, &[&str])] = &[];
-
-fn is_listed(above: &str, key: &str) -> bool {
-    KEYS.iter().any(|(path, keys)| *path == above && keys.contains(&key))
 }
