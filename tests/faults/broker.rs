@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use crate::harness::KafkaBroker;
-use crate::run::{Run, Stage, USUAL, Verdict};
+use crate::report::Verdict;
+use crate::run::{Run, Stage, USUAL};
 
 const MAX_UNCOMMITTED: usize = 500;
 

@@ -10,7 +10,8 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
 
 use crate::harness::{Ended, Recipe};
-use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL};
 use crate::scale::Scale;
 
 const MAX_UNCOMMITTED: usize = 100;

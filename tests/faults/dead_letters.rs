@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Instant;
 
 use crate::harness::{Mix, Surroundings};
-use crate::run::{Run, Stage, USUAL, Verdict};
+use crate::report::Verdict;
+use crate::run::{Run, Stage, USUAL};
 
 /// So large that the dead letters outgrow every other file of the process: a limit on the size of files
 /// then meets them alone.

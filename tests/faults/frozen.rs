@@ -10,7 +10,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{Answer, OrderedBy, WebhookServer};
-use crate::run::{Run, Stage, USUAL, Verdict, Watching};
+use crate::report::Verdict;
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// More than the feeder is ever ahead: nothing but the interval makes a commit.
 const MAX_UNCOMMITTED: usize = 2_000;

@@ -2,7 +2,8 @@
 //! same name.
 
 use crate::harness::{KafkaBroker, Partition, Scene, Tally, wait_until};
-use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL};
 
 /// How many partitions are added.
 const ADDED: i32 = 2;

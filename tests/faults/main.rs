@@ -8,6 +8,7 @@
 #[expect(dead_code, unused_imports, reason = "the harness serves other suites too")]
 mod harness;
 
+mod report;
 mod run;
 mod scale;
 
@@ -29,7 +30,8 @@ mod webhook;
 use commit_errors::{Outcome, Protocol};
 use harness::KafkaBroker;
 use rdkafka::types::RDKafkaRespErr as Code;
-use run::{Stage, USUAL, Verdict};
+use report::Verdict;
+use run::{Stage, USUAL};
 use scale::Scale;
 
 /// The program as it is, on the broker that all rows share.

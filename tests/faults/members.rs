@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::harness::{Answer, OrderedBy, Recipe, Relay, WebhookServer};
-use crate::run::{Run, Stage, USUAL, Verdict, Watching};
+use crate::report::Verdict;
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// As many members as may be there at a time.
 const MEMBERS: usize = 3;

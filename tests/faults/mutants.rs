@@ -6,7 +6,8 @@
 use std::io::Write;
 
 use crate::harness::{Invariant, KafkaBroker, Mix};
-use crate::run::{Failure, Stage, USUAL, Verdict};
+use crate::report::{Failure, Verdict};
+use crate::run::{Stage, USUAL};
 use crate::scale::Scale;
 use crate::{dead_letters, members, no_fault, sigkill};
 

@@ -1,7 +1,8 @@
 //! Row 1: no fault.
 
 use crate::harness::Mix;
-use crate::run::{Run, Stage, Verdict};
+use crate::report::Verdict;
+use crate::run::{Run, Stage};
 
 /// Feeds everything, of `mix`, and waits until it is committed.
 pub(crate) fn row(stage: &Stage<'_>, mix: Mix) -> Verdict {

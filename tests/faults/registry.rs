@@ -5,7 +5,8 @@ use std::time::Instant;
 use datahub_relay::embedded::Behaviour;
 
 use crate::harness::{Mix, Writer};
-use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL};
 
 /// From here on each outage meets records of a schema that nobody has asked for yet.
 const FIRST_NEW_ID: u32 = 1_000;

@@ -1,8 +1,6 @@
 //! One run: what is fed, which faults strike and when, and whether the invariants hold.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -12,8 +10,9 @@ use fastrand::Rng;
 
 use crate::harness::{
     Broker, CommitHistory, Deliveries, Feeder, Invariant, Mix, Observer, OrderedBy, Partition, Recipe, Relay,
-    Scene, View, Violation, WANTED_ASPECT,
+    Scene, View, WANTED_ASPECT,
 };
+use crate::report::{Bound, Failure, Report, Verdict};
 use crate::scale::{Scale, Size};
 
 /// How often a condition is looked at.
@@ -35,34 +34,6 @@ pub(crate) struct Stage<'a> {
     pub(crate) scale: Scale,
     /// The defect that the program is given on purpose.
     pub(crate) mutant: Option<&'static str>,
-}
-
-/// Why a run did not pass.
-pub(crate) enum Failure {
-    /// Invariants did not hold.
-    Broken(Vec<Violation>),
-    /// Something did not happen in time, or happened that should not.
-    Unexpected(String),
-}
-
-/// How a run ended.
-pub(crate) type Verdict = Result<(), Failure>;
-
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broken(violations) => {
-                violations.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
-            }
-            Self::Unexpected(what) => f.write_str(what),
-        }
-    }
-}
-
-/// How often an event may come again, and why so often.
-struct Bound {
-    repeated: usize,
-    why: String,
 }
 
 /// One run.
@@ -377,43 +348,21 @@ impl<'a> Run<'a> {
             seen.ledger.violates(Invariant::Bounded, what);
         }
         let violations = seen.ledger.violations().to_vec();
-        let faults: Vec<String> =
-            self.faults.iter().map(|(what, times)| format!("{times} x {what}")).collect();
-        let bound = self.bound.as_ref();
-        let lines = [
-            ("seed", format!("{0} (DATAHUB_RELAY_SEED={0} repeats the schedule)", self.scene.seed)),
-            ("faults injected", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }),
-            ("produced", format!("{} on {} partitions", sum.produced, ends.len())),
-            ("acted on", sum.acted.to_string()),
-            ("dropped", sum.dropped.to_string()),
-            ("dead-lettered", sum.dead_lettered.to_string()),
-            ("vanished", sum.vanished.to_string()),
-            ("lost", sum.lost.to_string()),
-            ("repeated", sum.repeated.to_string()),
-            (
-                "bound on repeats",
-                bound.map_or("none".to_owned(), |it| format!("{}: {}", it.repeated, it.why)),
-            ),
-            ("commits seen", format!("{} answers, {commits} in Kafka's own log", seen.looks)),
-            (
-                "slowest recovery",
-                seen.slowest_recovery.map_or("-".to_owned(), |took| format!("{:.1} s", took.as_secs_f64())),
-            ),
-        ];
-        let verdict = if violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
-        let mut report =
-            format!("\n== {}: {verdict}, {:.1} s\n", self.title, self.begun.elapsed().as_secs_f64());
-        for (name, value) in lines.iter().filter(|(name, value)| *name != "vanished" || value != "0") {
-            report.push_str(&format!("   {name:<18}{value}\n"));
+        Report {
+            title: &self.title,
+            took: self.begun.elapsed(),
+            seed: self.scene.seed,
+            faults: &self.faults,
+            partitions: ends.len(),
+            sum,
+            bound: self.bound.as_ref(),
+            looks: seen.looks,
+            commits: self.history.is_some().then_some(commits),
+            slowest_recovery: seen.slowest_recovery,
+            notes: &self.notes,
+            violations: &violations,
         }
-        for note in &self.notes {
-            report.push_str(&format!("   {note}\n"));
-        }
-        for violation in &violations {
-            report.push_str(&format!("   {violation}\n"));
-        }
-        // Not `print!`: the test runner would keep it to itself where all is well.
-        let _ = std::io::stderr().write_all(report.as_bytes());
+        .print();
         if violations.is_empty() {
             return Ok(());
         }
@@ -440,4 +389,21 @@ impl<'a> Run<'a> {
             Feeding::Nowhere => unreachable!("it has changed hands by now"),
         }
     }
+}
+
+#[test]
+fn the_same_seed_feeds_the_same_records_with_the_same_fates_and_another_one_others() {
+    use datahub_relay::embedded::EmbeddedBroker;
+
+    use crate::harness::Place;
+
+    let broker = EmbeddedBroker::start(&[("topic", 4)]).expect("a broker");
+    let fed = |seed| {
+        let mut feeder = Feeder::new(&broker, seed);
+        let mix = Mix { bad: 50, ..USUAL };
+        let places: Vec<Place> = (0..500).map(|_| feeder.mixed("topic", 4, mix)).collect();
+        (places, format!("{:?}", feeder.fates()))
+    };
+    assert_eq!(fed(7), fed(7));
+    assert_ne!(fed(7), fed(8));
 }

@@ -1,6 +1,7 @@
 //! Row 3: SIGKILL, again and again.
 
-use crate::run::{Run, Stage, USUAL, Verdict};
+use crate::report::Verdict;
+use crate::run::{Run, Stage, USUAL};
 
 /// What a partition may hold that is not committed.
 const MAX_UNCOMMITTED: usize = 100;

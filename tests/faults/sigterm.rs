@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::Ended;
-use crate::run::{Failure, Run, Stage, USUAL, Verdict};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL};
 
 /// What the recipe gives a drain, and what the process has for everything else of a stop.
 const DRAIN_SECONDS: u64 = 20;

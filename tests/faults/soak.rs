@@ -6,7 +6,8 @@ use datahub_relay::embedded::Behaviour;
 use rustix::process::Signal;
 
 use crate::harness::{Answer, KafkaBroker, MemoryCurve, OrderedBy, Recipe, Relay, WebhookServer};
-use crate::run::{Failure, Run, Stage, USUAL, Verdict, Watching};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// As many members as may be there at a time.
 const MEMBERS: usize = 3;

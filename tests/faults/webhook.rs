@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, Fate, MemoryCurve, OrderedBy, Place, WebhookServer};
-use crate::run::{Failure, Run, Stage, USUAL, Verdict, Watching};
+use crate::report::{Failure, Verdict};
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// A member that does not poll for so long is thrown out; an action of row 7 takes longer.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(6);

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::broker::Broker;
-use super::ledger::Partition;
+use super::fates::Partition;
 
 const TOPIC: &str = "__consumer_offsets";
 const REQUEST: Duration = Duration::from_secs(30);

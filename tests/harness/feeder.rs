@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::action_log::Place;
 use super::broker::Broker;
-use super::ledger::{Fate, Fates, Partition};
+use super::fates::{Fate, Fates, Partition};
 use super::writer::{Encoder, Writer};
 
 /// A broker may be gone for minutes meanwhile.

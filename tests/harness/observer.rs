@@ -11,7 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::action_log::{ActionLog, DeadLetterLog, Place};
 use super::broker::Broker;
-use super::ledger::{Fates, Invariant, Ledger, Partition};
+use super::fates::{Fates, Partition};
+use super::ledger::{Invariant, Ledger};
 use super::scene::Scene;
 
 /// How often Kafka is asked for what is committed.

@@ -1,0 +1,105 @@
+//! What a run comes to: whether it passed, and what it prints.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::harness::{Sum, Violation};
+
+/// Why a run did not pass.
+pub(crate) enum Failure {
+    /// Invariants did not hold.
+    Broken(Vec<Violation>),
+    /// Something did not happen in time, or happened that should not.
+    Unexpected(String),
+}
+
+/// How a run ended.
+pub(crate) type Verdict = Result<(), Failure>;
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(violations) => {
+                violations.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
+            }
+            Self::Unexpected(what) => f.write_str(what),
+        }
+    }
+}
+
+/// How often an event may come again, and why so often.
+pub(crate) struct Bound {
+    pub(crate) repeated: usize,
+    pub(crate) why: String,
+}
+
+/// What a run prints, whether it passed or not.
+pub(crate) struct Report<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) took: Duration,
+    pub(crate) seed: u64,
+    /// How often each fault struck.
+    pub(crate) faults: &'a BTreeMap<String, usize>,
+    pub(crate) partitions: usize,
+    pub(crate) sum: Sum,
+    pub(crate) bound: Option<&'a Bound>,
+    /// How many answers of Kafka's named a committed offset.
+    pub(crate) looks: usize,
+    /// How many commits Kafka's own log holds; `None` where there is none.
+    pub(crate) commits: Option<usize>,
+    pub(crate) slowest_recovery: Option<Duration>,
+    pub(crate) notes: &'a [String],
+    pub(crate) violations: &'a [Violation],
+}
+
+impl Report<'_> {
+    /// Prints the report as one block, also where all is well.
+    pub(crate) fn print(&self) {
+        // Not `print!`: the test runner would keep it to itself.
+        let _ = std::io::stderr().write_all(self.to_string().as_bytes());
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Sum { produced, acted, dropped, dead_lettered, vanished, lost, repeated } = self.sum;
+        let faults: Vec<String> =
+            self.faults.iter().map(|(what, times)| format!("{times} x {what}")).collect();
+        let mut lines = vec![
+            ("seed", format!("{0} (DATAHUB_RELAY_SEED={0} repeats the schedule)", self.seed)),
+            ("faults injected", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }),
+            ("produced", format!("{produced} on {} partitions", self.partitions)),
+            ("acted on", acted.to_string()),
+            ("dropped", dropped.to_string()),
+            ("dead-lettered", dead_lettered.to_string()),
+        ];
+        if vanished > 0 {
+            lines.push(("vanished", vanished.to_string()));
+        }
+        let bound =
+            self.bound.map_or("none".to_owned(), |bound| format!("{}: {}", bound.repeated, bound.why));
+        lines.extend([
+            ("lost", lost.to_string()),
+            ("repeated", repeated.to_string()),
+            ("bound on repeats", bound),
+        ]);
+        let in_the_log = self.commits.map(|commits| format!(", {commits} in Kafka's own log"));
+        lines.push(("commits seen", format!("{} answers{}", self.looks, in_the_log.unwrap_or_default())));
+        if let Some(took) = self.slowest_recovery {
+            lines.push(("slowest recovery", format!("{:.1} s", took.as_secs_f64())));
+        }
+        lines
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
+        writeln!(f, "\n== {}: {verdict}, {:.1} s", self.title, self.took.as_secs_f64())?;
+        for (name, value) in self.lines() {
+            writeln!(f, "   {name:<18}{value}")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "   {note}"))?;
+        self.violations.iter().try_for_each(|violation| writeln!(f, "   {violation}"))
+    }
+}
