@@ -50,7 +50,7 @@ impl FileAction {
 
     fn cannot_write(&self, error: &dyn std::fmt::Display) -> ActionError {
         let message = format!("cannot write to {}: {error}", self.writer.path().display());
-        ActionError::Retryable { message, retry_after: None }
+        ActionError::retryable(message)
     }
 }
 
@@ -58,8 +58,8 @@ impl FileAction {
 impl Action for FileAction {
     async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
         let mut line = Vec::with_capacity(USUAL_LINE_BYTES);
-        serde_json::to_writer(&mut line, event).map_err(|error| ActionError::Permanent {
-            message: format!("the event cannot be written as JSON: {error}"),
+        serde_json::to_writer(&mut line, event).map_err(|error| {
+            ActionError::permanent(format!("the event cannot be written as JSON: {error}"))
         })?;
         line.push(b'\n');
         // Not written here: another process may hold the file's lock, or the disk may hang, for as long

@@ -41,8 +41,8 @@ impl HelloWorld {
 #[async_trait]
 impl Action for HelloWorld {
     async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
-        let text = self.text_for(event).map_err(|error| ActionError::Permanent {
-            message: format!("the event cannot be written as JSON: {error}"),
+        let text = self.text_for(event).map_err(|error| {
+            ActionError::permanent(format!("the event cannot be written as JSON: {error}"))
         })?;
         // A terminal that was stopped with Ctrl-S, or a pipe that nobody reads, blocks for as long as
         // it likes: on a thread that may wait. One write under one lock, so that lanes do not mix.
@@ -62,7 +62,7 @@ impl Action for HelloWorld {
 }
 
 fn cannot_print(error: &dyn std::fmt::Display) -> ActionError {
-    ActionError::Retryable { message: format!("cannot print to standard output: {error}"), retry_after: None }
+    ActionError::retryable(format!("cannot print to standard output: {error}"))
 }
 
 /// Indents, and writes what is not printable ASCII as `\uXXXX`, as Python's `json.dumps` does.

@@ -71,6 +71,8 @@ pub enum ActionError {
         /// How long the other side asked to wait, if it said so; the longer of this and the
         /// pipeline's own backoff counts.
         retry_after: Option<Duration>,
+        /// The status of the answer, where the other side speaks HTTP and gave one.
+        http_status: Option<u16>,
     },
     /// No attempt at any event will succeed until the process is started again: standard output is a pipe
     /// that nobody reads any more. The pipeline stops, and the event's offset stays uncommitted.
@@ -84,5 +86,27 @@ pub enum ActionError {
     Permanent {
         /// What went wrong, without secrets.
         message: String,
+        /// The status of the answer, where the other side speaks HTTP and gave one.
+        http_status: Option<u16>,
     },
+}
+
+impl ActionError {
+    /// An error after which another attempt makes sense, of an action that speaks no HTTP.
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self::Retryable { message: message.into(), retry_after: None, http_status: None }
+    }
+
+    /// An error that each attempt at this event would meet, of an action that speaks no HTTP.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self::Permanent { message: message.into(), http_status: None }
+    }
+
+    /// The status of the answer, if there was one.
+    pub const fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::Retryable { http_status, .. } | Self::Permanent { http_status, .. } => *http_status,
+            Self::Broken { .. } => None,
+        }
+    }
 }

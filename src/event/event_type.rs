@@ -23,7 +23,7 @@ pub enum EventType {
 }
 
 impl EventType {
-    /// Every type with a name of its own, in the order of [`Self::standard_index`].
+    /// Every type with a name of its own.
     pub const STANDARD: [Self; 6] = [
         Self::MetadataChangeLog,
         Self::EntityChange,

@@ -85,7 +85,7 @@ impl Attempts {
                     stage: Stage::Action,
                     class,
                     message,
-                    http_status: None,
+                    http_status: error.http_status(),
                     attempts,
                     first_at,
                     last_at: now,
@@ -122,7 +122,7 @@ impl Attempts {
                 let message = format!(
                     "cancelled after {seconds} s (source.config.event_processing_time_max_duration_seconds)"
                 );
-                Err(Failed { error: ActionError::Retryable { message, retry_after: None }, late: true })
+                Err(Failed { error: ActionError::retryable(message), late: true })
             }
         }
     }

@@ -106,9 +106,12 @@ impl Webhook {
         let said = self.without_secrets(kept.quoted());
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let message = format!("the webhook {} answered {status}{said}{}", self.endpoint, advice_on(status));
+        let http_status = Some(status.as_u16());
         Err(match meaning {
-            Meaning::Retry | Meaning::Success => ActionError::Retryable { message, retry_after: wait },
-            Meaning::Refusal => ActionError::Permanent { message },
+            Meaning::Retry | Meaning::Success => {
+                ActionError::Retryable { message, retry_after: wait, http_status }
+            }
+            Meaning::Refusal => ActionError::Permanent { message, http_status },
         })
     }
 
@@ -123,7 +126,7 @@ impl Webhook {
             let causes = with_causes(&error.without_url());
             format!("the webhook {}: {what}: {}", self.endpoint, self.without_secrets(causes))
         };
-        ActionError::Retryable { message, retry_after: None }
+        ActionError::retryable(message)
     }
 
     fn without_secrets(&self, text: String) -> String {
@@ -141,8 +144,8 @@ impl std::fmt::Debug for Webhook {
 #[async_trait]
 impl Action for Webhook {
     async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
-        let body = serde_json::to_vec(event).map_err(|error| ActionError::Permanent {
-            message: format!("the event cannot be written as JSON: {error}"),
+        let body = serde_json::to_vec(event).map_err(|error| {
+            ActionError::permanent(format!("the event cannot be written as JSON: {error}"))
         })?;
         let request = self.client.post(self.settings.url.clone());
         let sent = request.header(WEBHOOK_ID, self.id_of(&event.position)).body(body).send().await;

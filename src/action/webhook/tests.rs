@@ -112,6 +112,7 @@ async fn an_answer_decides_whether_the_event_is_tried_again() {
         let error = webhook(json!({"url": server.uri()})).act(&event(1)).await.unwrap_err();
         assert_eq!(matches!(error, ActionError::Retryable { .. }), retried, "{status}: {error:?}");
         assert_eq!(!matches!(error, ActionError::Permanent { .. }), retried, "{status}: {error:?}");
+        assert_eq!(error.http_status(), Some(status));
         let text = error.to_string();
         assert!(text.contains(&status.to_string()) && text.contains("no, and that is why"), "{text}");
     }

@@ -64,7 +64,7 @@ mod tests {
     #[async_trait]
     impl Action for Refuses {
         async fn act(&self, _: &Envelope) -> Result<(), ActionError> {
-            Err(ActionError::Permanent { message: "no".to_owned() })
+            Err(ActionError::permanent("no"))
         }
     }
 

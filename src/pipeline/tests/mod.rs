@@ -171,7 +171,7 @@ async fn more_failures_in_a_row_than_allowed_stop_the_pipeline_and_a_success_bet
     let (_server, registry) = registry().await;
     let letters = Arc::new(Letters::default());
     let action = Scripted(|partition| match partition {
-        0 => Err(ActionError::Permanent { message: "refused".into() }),
+        0 => Err(ActionError::permanent("refused")),
         _ => Ok(()),
     });
     let limits = FailureLimits { max_consecutive: Some(1), max_ratio: None };
@@ -196,8 +196,7 @@ async fn more_failures_in_a_row_than_allowed_stop_the_pipeline_and_a_success_bet
 async fn a_secret_in_an_actions_error_reaches_no_dead_letter() {
     let (_server, registry) = registry().await;
     let letters = Arc::new(Letters::default());
-    let action =
-        Scripted(|_| Err(ActionError::Permanent { message: "401 for https://me:c4n4ry@host/".into() }));
+    let action = Scripted(|_| Err(ActionError::permanent("401 for https://me:c4n4ry@host/")));
     let mut secrets = Secrets::default();
     secrets.add("c4n4ry");
     let stages = stages(Parts { secrets, ..parts(registry, action, Arc::clone(&letters)) });
@@ -221,7 +220,7 @@ impl Action for Gate {
             self.reached.notify_one();
         }
         match partition {
-            0 => Err(ActionError::Retryable { message: "busy".into(), retry_after: None }),
+            0 => Err(ActionError::retryable("busy")),
             1 => {
                 self.open.notified().await;
                 Ok(())

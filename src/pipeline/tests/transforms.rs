@@ -36,7 +36,7 @@ struct Refuses(Mutex<Vec<Value>>);
 impl Action for Refuses {
     async fn act(&self, event: &Envelope) -> Result<(), ActionError> {
         self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
-        Err(ActionError::Permanent { message: "no".into() })
+        Err(ActionError::permanent("no"))
     }
 }
 
