@@ -1,67 +1,34 @@
-//! Records from Kafka.
+//! Kafka: the source of a pipeline's records, and what stands around it.
 //!
-//! One operating-system thread polls for as long as its pipeline lives ([`consume`]), and another one
-//! commits. What the two and the lanes share is one [`PartitionEpoch`](crate::delivery::PartitionEpoch)
-//! per assigned partition.
+//! Each room knows only those above it:
 //!
-//! [`Onlooker`] and [`LogReader`] look at topics and groups from outside, for commands that show
-//! something and stay out of the group.
+//! - `oauth`: the tokens that a client logs in with;
+//! - `source`: from what a recipe says about Kafka to settings, and to librdkafka's properties;
+//! - `client`: how a client is made, and a producer;
+//! - `look_ups`: what Kafka is asked about groups and logs, and where a partition begins;
+//! - `onlookers`: who looks from outside and joins no group ([`Onlooker`], [`LogReader`]);
+//! - `gaps`: records that cannot be read any more, and their acknowledgement;
+//! - `consumer`: the member of the group that polls, hands over and commits ([`consume`]).
 
-mod acknowledgement;
-mod client;
-mod commit_error;
-mod committer;
-mod config;
-mod connect;
-mod consumer;
-mod consumer_properties;
-mod context;
-mod environment_properties;
-mod error;
-mod gap;
-mod idle;
-mod intake;
-mod jaas;
-mod log_reader;
-mod members;
-mod onlooker;
 mod oauth;
-mod positions;
-mod readability;
-mod rebalance;
-mod producer;
-mod reports;
-mod reset;
-mod resolve;
-mod screen;
-mod settings;
-mod shutdown;
-mod slots;
-mod sole_member;
-mod start;
-mod start_policy;
-#[cfg(test)]
-mod tests;
-mod topic_selection;
-mod topics;
-mod watchdog;
+mod source;
+mod client;
+mod look_ups;
+mod onlookers;
+mod gaps;
+mod consumer;
 
-pub use acknowledgement::{GapKeeper, acknowledgement_group};
-pub use committer::CommitBell;
-pub use config::{
-    ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind, StartPositionConfig,
-    TopicNames, TopicRoutes,
+pub use client::{ConsumerError, OutgoingRecord, Producer, StartError, is_too_large};
+pub use consumer::{
+    CommitBell, ConsumerParts, RebalanceKind, Reports, Screen, ScreenCounts, Screening, consume,
 };
-pub use consumer::{ConsumerParts, consume};
-pub use error::ConsumerError;
-pub use gap::{Gap, GapCause};
-pub use log_reader::{LogReader, Reach, Reading, Stretch};
-pub use members::{Member, Membership};
+pub use gaps::{Gap, GapCause, GapKeeper, acknowledgement_group};
+pub use look_ups::{Member, Membership};
 pub use oauth::{OauthSettings, TokenError};
-pub use onlooker::{KnownTopic, Onlooker, Standing};
-pub use producer::{OutgoingRecord, Producer, is_too_large};
-pub use reports::{RebalanceKind, Reports};
-pub use reset::{Effect, Move, ResetError};
-pub use screen::{Screen, ScreenCounts, Screening};
-pub use settings::{ConsumerSettings, StartPosition};
-pub use start::StartError;
+pub use onlookers::{
+    Effect, KnownTopic, LogReader, Move, Onlooker, Reach, Reading, ResetError, Standing, Stretch,
+};
+pub use source::{
+    ConnectionConfig, ConsumerSettings, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind,
+    StartPosition, StartPositionConfig, TopicNames, TopicRoutes,
+};

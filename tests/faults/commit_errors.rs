@@ -1,7 +1,7 @@
 //! Row 8: commits that the broker refuses, with every error code that can be injected.
 //!
 //! The codes that librdkafka makes up itself (waiting for the coordinator, assignment lost, fatal, no
-//! offset) cannot be: the table of `kafka/commit_error.rs` and its test have those too.
+//! offset) cannot be: the table of `kafka/consumer/commit_error.rs` and its test have those too.
 
 use std::time::Duration;
 

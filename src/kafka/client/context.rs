@@ -1,0 +1,197 @@
+//! librdkafka's callbacks.
+//!
+//! All of them run inside `poll`, on the polling thread. The rebalance callback only notes what was
+//! asked: `poll` returns right behind it, and the polling thread then drains, commits and answers with
+//! `assign` or `unassign` where it owns all state without a lock. librdkafka waits for that answer.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::error::ConsumerError;
+use crate::event::TopicPartition;
+use crate::kafka::oauth::{Tokens, token_of};
+use crate::kafka::source::ConsumerSettings;
+
+/// The consumer of a pipeline.
+pub(in crate::kafka) type RelayConsumer = BaseConsumer<RelayContext>;
+
+/// What the group asks of this member.
+#[derive(Debug)]
+pub(in crate::kafka) enum RebalanceRequest {
+    /// These partitions are ours from now on.
+    Assign(Vec<TopicPartition>),
+    /// These partitions go to another member.
+    Revoke(Vec<TopicPartition>),
+}
+
+/// The context of one consumer.
+#[derive(Debug, Default)]
+pub(in crate::kafka) struct RelayContext {
+    pipeline: String,
+    /// Whether `requests` holds anything: looked at after every poll, so it costs no lock.
+    pending: AtomicBool,
+    requests: Mutex<VecDeque<RebalanceRequest>>,
+    /// The polling thread is gone: nobody will answer a request, so the callback does.
+    closing: AtomicBool,
+    statistics: Mutex<Option<Box<Statistics>>>,
+    /// Where the tokens of SASL/OAUTHBEARER come from.
+    tokens: Option<Tokens>,
+    /// What librdkafka last complained about.
+    last_error: Mutex<Option<String>>,
+}
+
+impl RelayContext {
+    /// The context of a client of this pipeline, which fetches tokens from here on where the settings
+    /// ask for them.
+    ///
+    /// # Errors
+    /// If the source of tokens cannot be used.
+    pub(in crate::kafka) fn new(pipeline: &str, settings: &ConsumerSettings) -> Result<Self, ConsumerError> {
+        let tokens = settings.oauth.clone().map(Tokens::start).transpose().map_err(ConsumerError::Tokens)?;
+        Ok(Self { pipeline: pipeline.to_owned(), tokens, ..Self::default() })
+    }
+
+    /// The oldest request of the group that was not answered yet.
+    pub(in crate::kafka) fn take_request(&self) -> Option<RebalanceRequest> {
+        if !self.pending.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = requests.pop_front();
+        self.pending.store(!requests.is_empty(), Ordering::Release);
+        request
+    }
+
+    /// The newest statistics, once.
+    pub(in crate::kafka) fn take_statistics(&self) -> Option<Box<Statistics>> {
+        self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What librdkafka last complained about, in its words. They name the broker and what went wrong,
+    /// where an error code says no more than that it did.
+    pub(in crate::kafka) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the callback answers by itself: dropping the consumer polls on whatever thread
+    /// drops the last handle, and must not wait for a polling thread that has ended.
+    pub(in crate::kafka) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+impl ClientContext for RelayContext {
+    // Called inside `poll`. A thread of its own fetches the tokens, so nothing here waits for the network.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token_of(self.tokens.as_ref())
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let pipeline = self.pipeline.as_str();
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "librdkafka", pipeline, facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", pipeline, facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", pipeline, facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", pipeline, facility, "{message}"),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        *self.statistics.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(statistics));
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Also returned by `poll` or retried by librdkafka: here for the log alone.
+        tracing::warn!(target: "librdkafka", pipeline = self.pipeline, %error, "{reason}");
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for RelayContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assigning = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            let answer =
+                if assigning { Ok(()) } else { answer_revocation(consumer, &source_partitions(partitions)) };
+            if let Err(error) = answer {
+                tracing::warn!(pipeline = self.pipeline, %error, "a revocation while closing was not taken");
+            }
+            return;
+        }
+        let partitions = source_partitions(partitions);
+        let request = if assigning {
+            RebalanceRequest::Assign(partitions)
+        } else {
+            RebalanceRequest::Revoke(partitions)
+        };
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push_back(request);
+        self.pending.store(true, Ordering::Release);
+    }
+}
+
+/// Tells librdkafka that these partitions begin at these offsets. By protocol: an incremental
+/// assignment adds to what is assigned, an eager one replaces it.
+pub(in crate::kafka) fn answer_assignment(
+    consumer: &RelayConsumer,
+    partitions: &[(TopicPartition, i64)],
+) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (source, offset) in partitions {
+        list.add_partition_offset(&source.topic, source.partition, Offset::Offset(*offset))?;
+    }
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&list),
+    }
+}
+
+/// Tells librdkafka that these partitions are given up. An eager revocation is of all there are.
+pub(in crate::kafka) fn answer_revocation(
+    consumer: &RelayConsumer,
+    partitions: &[TopicPartition],
+) -> Result<(), KafkaError> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(&partition_list(partitions)),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+    }
+}
+
+/// A list of partitions without offsets.
+pub(in crate::kafka) fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for source in partitions {
+        list.add_partition(&source.topic, source.partition);
+    }
+    list
+}
+
+fn source_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements()
+        .iter()
+        .map(|element| TopicPartition { topic: element.topic().into(), partition: element.partition() })
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! The first contact: are the brokers there, and do they have the topics?
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+
+use super::poll_loop::PollLoop;
+use super::screen::Screen;
+use crate::delivery::Processor;
+use crate::kafka::client::{ConsumerError, RelayConsumer};
+use crate::kafka::source::SourceKind;
+
+/// The time-out of one attempt.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// The wait between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How soon a stop, an answer and the word to join are noticed.
+const NOTICE: Duration = Duration::from_millis(50);
+
+impl<S: Screen, P: Processor> PollLoop<S, P> {
+    /// Waits until the brokers answer and the group may be joined, for as long as the recipe allows. A
+    /// topic that does not exist is warned about and waited for: it is consumed once somebody creates it.
+    pub(super) fn connect(&mut self) -> Result<(), ConsumerError> {
+        self.tell_what_is_special();
+        let began = Instant::now();
+        let mut inquiry = None;
+        let mut reached = false;
+        let mut not_before = began;
+        loop {
+            if self.parts.stop.is_cancelled() {
+                return Err(ConsumerError::Stopped);
+            }
+            if reached && *self.parts.may_join.borrow() {
+                return Ok(());
+            }
+            if !reached && inquiry.is_none() && Instant::now() >= not_before {
+                inquiry = Some(self.inquire(began)?);
+            }
+            // Nothing is consumed yet, but librdkafka fetches tokens and tells of errors inside a poll.
+            if let Some(Err(error)) = self.consumer.poll(NOTICE) {
+                self.take_error(error)?;
+            }
+            self.parts.reports.polling();
+            let Some(finished) = inquiry.take_if(|inquiry| inquiry.is_finished()) else { continue };
+            match finished.join().map_err(|_| ConsumerError::InquiryPanicked)? {
+                Ok(topics) => {
+                    reached = true;
+                    self.parts.reports.trouble(None);
+                    topics.iter().for_each(|(topic, error)| warn_about(topic, *error));
+                }
+                Err(source) => {
+                    self.judge(source, began.elapsed())?;
+                    not_before = Instant::now() + PAUSE;
+                }
+            }
+        }
+    }
+
+    /// Asks for the metadata of every topic on a thread of its own: the question blocks, and whoever
+    /// blocks here would notice neither a stop nor what librdkafka wants. One that is left behind ends
+    /// with its time-out.
+    fn inquire(&self, began: Instant) -> Result<Inquiry, ConsumerError> {
+        let consumer = Arc::clone(&self.consumer);
+        let topics: Vec<String> = self.parts.settings.topics.iter().map(|(topic, _)| topic.clone()).collect();
+        let left =
+            self.parts.settings.start_patience.map(|patience| patience.saturating_sub(began.elapsed()));
+        let timeout = left.map_or(ATTEMPT, |left| left.clamp(NOTICE, ATTEMPT));
+        let inquiry = std::thread::Builder::new().name("connect".to_owned());
+        inquiry.spawn(move || ask(&consumer, topics, timeout)).map_err(ConsumerError::Thread)
+    }
+
+    /// An attempt has failed: is there time for another one?
+    fn judge(&self, source: KafkaError, tried: Duration) -> Result<(), ConsumerError> {
+        let settings = &self.parts.settings;
+        let brokers = settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
+        let answer = self.consumer.context().last_error().unwrap_or_else(|| source.to_string());
+        match settings.start_patience {
+            Some(patience) if tried >= patience => {
+                return Err(ConsumerError::Unreachable {
+                    brokers,
+                    seconds: patience.as_secs(),
+                    answer,
+                    source: Box::new(source),
+                });
+            }
+            Some(patience) => {
+                tracing::warn!(
+                    brokers,
+                    "cannot reach Kafka, trying for {} s in all: {answer}",
+                    patience.as_secs()
+                );
+            }
+            None => tracing::warn!(brokers, "cannot reach Kafka, trying on (infinite_retry): {answer}"),
+        }
+        Ok(())
+    }
+
+    fn tell_what_is_special(&self) {
+        let settings = &self.parts.settings;
+        if settings.kind == SourceKind::DatahubCloud {
+            let brokers = settings.properties.get("bootstrap.servers").map_or("", String::as_str);
+            tracing::info!(
+                brokers,
+                "a source of type datahub-cloud reads from the Kafka of source.config.connection or of the environment here, not from DataHub Cloud"
+            );
+        }
+        if settings.reset_offsets {
+            tracing::warn!(
+                group = settings.group_id,
+                "reset_offsets is on: what the group has committed is ignored, and every start of this process begins anew; turn it off once that is done"
+            );
+        }
+    }
+}
+
+/// Under way to the brokers; answers with the topics that have an error.
+type Inquiry = JoinHandle<Result<Vec<(String, RDKafkaRespErr)>, KafkaError>>;
+
+fn ask(
+    consumer: &RelayConsumer,
+    topics: Vec<String>,
+    timeout: Duration,
+) -> Result<Vec<(String, RDKafkaRespErr)>, KafkaError> {
+    let mut wrong = Vec::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(&topic), timeout)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        wrong.extend(found.and_then(|found| found.error()).map(|error| (topic, error)));
+    }
+    Ok(wrong)
+}
+
+fn warn_about(topic: &str, error: RDKafkaRespErr) {
+    let code = RDKafkaErrorCode::from(error);
+    match code {
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => tracing::warn!(
+            topic,
+            "the topic does not exist; it is consumed once it does. Is its name right (topic_routes)?"
+        ),
+        _ => tracing::warn!(topic, error = %code, "the topic cannot be read"),
+    }
+}

@@ -1,0 +1,151 @@
+//! Partitions come and go: assignment and revocation.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+
+use super::poll_loop::PollLoop;
+use super::reports::RebalanceKind;
+use super::screen::Screen;
+use super::slots::Slot;
+use crate::delivery::{LaneEntrance, Processor};
+use crate::event::{Route, TopicPartition};
+use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation, partition_list};
+use crate::kafka::look_ups::{self, Start, Terms};
+
+/// What the last commit gets of the time for a drain, so that one slow action does not cost what all
+/// others have finished.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+/// How often a drain shows that this thread lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+impl<S: Screen, P: Processor> PollLoop<S, P> {
+    /// Takes newly assigned partitions: finds where each begins, opens a fresh epoch for it, and tells
+    /// librdkafka. An empty list is legal and is answered too.
+    pub(super) fn assign(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
+        let stop = &self.parts.stop;
+        if stop.is_cancelled() {
+            // Nothing would be read any more; the group is left in a moment.
+            return answer_assignment(&self.consumer, &[]).map_err(ConsumerError::Assignment);
+        }
+        // Once per process, with the first partitions it gets: at a later rebalance the group's offsets
+        // are what this process has committed.
+        let reset = self.reset && !partitions.is_empty();
+        let group = &self.parts.settings.group_id;
+        let terms = Terms { group, policy: self.start, reset, at_most: self.half_poll_interval };
+        let reports = &self.parts.reports;
+        // Asked between two attempts: a long outage is no reason to take this thread for stuck.
+        let stopped = || {
+            reports.polling();
+            stop.is_cancelled()
+        };
+        let found = look_ups::look_up(&self.consumer, partitions, terms, &stopped);
+        let starts = match found {
+            Ok(starts) => starts,
+            Err(error) => {
+                // librdkafka waits for an answer, also from a pipeline that is about to leave.
+                answer_assignment(&self.consumer, &[]).map_err(ConsumerError::Assignment)?;
+                return Err(error.into());
+            }
+        };
+        self.reset &= !reset;
+        let slots: Vec<Slot> = starts.iter().map(|start| self.open_slot(start)).collect();
+        for slot in &slots {
+            tracing::info!(
+                partition = %slot.source(),
+                offset = slot.next,
+                committed = slot.epoch.committed_offset(),
+                "assigned"
+            );
+        }
+        self.slots.add(slots);
+        let positions: Vec<_> = starts.into_iter().map(|start| (start.source, start.offset)).collect();
+        // Watched before the first record can come: a fresh group's starting position is committed
+        // before the first event begins.
+        self.committer.watch(self.slots.committables());
+        answer_assignment(&self.consumer, &positions).map_err(ConsumerError::Assignment)?;
+        self.idle.assigned();
+        self.parts.reports.rebalanced(RebalanceKind::Assigned, self.slots.len());
+        Ok(())
+    }
+
+    /// Gives partitions up: finishes what runs, commits it a last time, and tells librdkafka, all
+    /// within the drain's deadline. What is not finished by then comes again, to whoever gets it.
+    pub(super) fn revoke(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
+        let lost = self.consumer.assignment_lost();
+        if lost {
+            tracing::warn!(partitions = partitions.len(), "assignment lost: nothing of it is committed");
+        } else {
+            let given_up = |slot: &Slot| partitions.contains(slot.source());
+            let deadline = Instant::now() + self.drain_timeout;
+            self.drain_and_commit(given_up, self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline)));
+        }
+        self.resume_before_leaving(partitions);
+        let removed = self.slots.remove(partitions);
+        for slot in &removed {
+            slot.epoch.close();
+            self.parts.reports.forgotten(slot.source());
+            if slot.epoch.committed_offset().is_none() {
+                tracing::warn!(partition = %slot.source(), "given up before its starting position could be committed");
+            }
+        }
+        self.idle.came();
+        self.committer.watch(self.slots.committables());
+        answer_revocation(&self.consumer, partitions).map_err(ConsumerError::Assignment)?;
+        let kind = if lost { RebalanceKind::Lost } else { RebalanceKind::Revoked };
+        self.parts.reports.rebalanced(kind, self.slots.len());
+        Ok(())
+    }
+
+    /// Ends the pauses of partitions that go away. librdkafka keeps a pause through unassign and
+    /// assign: should the partition come back, nobody would know that it is paused.
+    pub(super) fn resume_before_leaving(&self, partitions: &[TopicPartition]) {
+        let paused = self.slots.iter().filter(|slot| slot.paused && partitions.contains(slot.source()));
+        let paused: Vec<TopicPartition> = paused.map(|slot| slot.source().clone()).collect();
+        if paused.is_empty() {
+            return;
+        }
+        if let Err(error) = self.consumer.resume(&partition_list(&paused)) {
+            tracing::warn!(%error, "cannot resume partitions that are given up");
+        }
+    }
+
+    /// Lets what runs on these partitions finish and commits it. Nothing of them begins any more but
+    /// events below the highest started one.
+    pub(super) fn drain_and_commit(&mut self, given_up: impl Fn(&Slot) -> bool, deadline: Instant) {
+        // Events below the highest started one may still wait in an entrance.
+        self.flush();
+        let epochs: Vec<_> =
+            self.slots.iter().filter(|slot| given_up(slot)).map(|slot| Arc::clone(&slot.epoch)).collect();
+        epochs.iter().for_each(|epoch| epoch.drain());
+        self.committer.hurry();
+        let drained = || epochs.iter().all(|epoch| epoch.is_drained());
+        let time = deadline.saturating_duration_since(Instant::now());
+        let drain_by = deadline - LAST_COMMIT.min(time / 4);
+        while !drained() && Instant::now() < drain_by {
+            let left = drain_by.saturating_duration_since(Instant::now());
+            self.parts.budget.wait_for(left.min(SIGN_OF_LIFE), drained);
+            self.parts.reports.polling();
+        }
+        if !drained() {
+            tracing::warn!("actions did not finish within the drain time; their events come again");
+        }
+        let last = self.slots.iter().filter(|slot| given_up(slot)).map(Slot::committable).collect();
+        if !self.committer.commit_finally(last, deadline) {
+            tracing::warn!("the last commit was not confirmed in time; what it covered may come again");
+        }
+    }
+
+    pub(super) fn open_slot(&self, start: &Start) -> Slot {
+        let routes = &self.parts.settings.topics;
+        let route =
+            routes.iter().find(|(topic, _)| **topic == *start.source.topic).map(|(_, route)| route.clone());
+        // Only subscribed topics are assigned, and every subscribed topic has a route.
+        let route = route.unwrap_or(Route::ChangeLog);
+        let lane: Option<LaneEntrance> =
+            self.lanes.one_per_partition().then(|| self.lanes.open_for_partition());
+        Slot::new(start, route, lane)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the Kafka side of a pipeline tells the rest of it.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+
+use super::screen::ScreenCounts;
+use crate::event::{DropReason, TopicPartition};
+use crate::kafka::gaps::Gap;
+
+/// Told by the polling thread and the committer what happens. Implementations must not block: the
+/// polling thread calls them between two polls.
+pub trait Reports: Send + Sync + 'static {
+    /// The polling thread is alive. Called several times a second whatever Kafka does.
+    fn polling(&self);
+
+    /// The brokers answer and the group is being joined.
+    fn connected(&self);
+
+    /// Intake has stopped: what runs is finished, then the consumer ends.
+    fn draining(&self);
+
+    /// So many records of `topic` were received since the last call.
+    fn received(&self, topic: &str, records: u64);
+
+    /// So many records needed no lane since the last call.
+    fn dropped(&self, reason: DropReason, records: u64);
+
+    /// What the screen decided on change logs since the last call.
+    fn screened(&self, counts: ScreenCounts);
+
+    /// A partition has records to read and has not moved for a while although nothing holds it
+    /// (`Some`), or all move again (`None`).
+    fn stalled(&self, why: Option<String>);
+
+    /// How much is with the lanes now.
+    fn in_flight(&self, events: usize, bytes: usize);
+
+    /// The group has changed; this process has so many partitions now.
+    fn rebalanced(&self, kind: RebalanceKind, partitions: usize);
+
+    /// A partition was given up: what was said of it holds no longer.
+    fn forgotten(&self, source: &TopicPartition);
+
+    /// So many partitions are paused now; `new` of them since the last call.
+    fn paused(&self, partitions: usize, new: u64);
+
+    /// Where a partition stands: what the group has committed and where the log ends.
+    fn position(&self, source: &TopicPartition, committed: Option<i64>, end: i64);
+
+    /// A gap was found; `records` of it were not told before.
+    fn gap(&self, gap: &Gap, records: u64);
+
+    /// The gaps at which partitions wait until somebody says that they are known. Called several times a
+    /// second while there is one, and once with none when the last is passed.
+    fn waits_at(&self, gaps: &[&Gap]);
+
+    /// A synchronous commit was confirmed after `took`.
+    fn commit_confirmed(&self, took: Duration);
+
+    /// An attempt at a commit failed after `took`.
+    fn commit_failed(&self, took: Duration, error: &KafkaError);
+
+    /// `poll` returned an error that passes by itself, or the last such trouble is over (`None`).
+    fn trouble(&self, trouble: Option<&KafkaError>);
+}
+
+/// What a rebalance did to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RebalanceKind {
+    /// Partitions were assigned.
+    Assigned,
+    /// Partitions were taken away in order.
+    Revoked,
+    /// Partitions were lost before this process knew.
+    Lost,
+}

@@ -1,0 +1,176 @@
+//! The partitions that are assigned now, as the polling thread holds them: found per record without a
+//! lock, and without a map look-up while records come from one partition in a row.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rdkafka::Message;
+use rdkafka::message::BorrowedMessage;
+
+use super::committer::Committable;
+use crate::delivery::{LaneEntrance, PartitionEpoch};
+use crate::event::{Route, TopicPartition};
+use crate::kafka::gaps::Gap;
+use crate::kafka::look_ups::Start;
+
+/// One assigned partition.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// This assignment of it.
+    pub(super) epoch: Arc<PartitionEpoch>,
+    /// What each commit of it carries.
+    pub(super) metadata: Arc<str>,
+    /// What its topic carries.
+    pub(super) route: Route,
+    /// Its own lane, with `ordering: partition`.
+    pub(super) lane: Option<LaneEntrance>,
+    /// The offset expected next. `epoch` holds the same for the other threads.
+    pub(super) next: i64,
+    /// Whether it is paused. Belongs to this assignment: a pause never outlives it.
+    pub(super) paused: bool,
+    /// Where the log begins behind a gap, once it is known that `next` lies outside of it.
+    pub(super) move_to: Option<i64>,
+    /// The gap that it waits at, with `on_gap: wait`.
+    pub(super) gap: Option<Gap>,
+    /// Whether somebody has said that the gap is known.
+    pub(super) acknowledged: bool,
+    /// Records received and not reported yet.
+    pub(super) received: u64,
+}
+
+impl Slot {
+    /// A newly assigned partition.
+    pub(super) fn new(start: &Start, route: Route, lane: Option<LaneEntrance>) -> Self {
+        let epoch = PartitionEpoch::new(start.source.clone(), start.offset, start.committed);
+        Self {
+            epoch: Arc::new(epoch),
+            metadata: Arc::clone(&start.metadata),
+            route,
+            lane,
+            next: start.offset,
+            paused: false,
+            move_to: None,
+            gap: None,
+            acknowledged: false,
+            received: 0,
+        }
+    }
+
+    /// The partition.
+    pub(super) fn source(&self) -> &TopicPartition {
+        self.epoch.source()
+    }
+
+    /// What the committer needs of it.
+    pub(super) fn committable(&self) -> Committable {
+        Committable { epoch: Arc::clone(&self.epoch), metadata: Arc::clone(&self.metadata) }
+    }
+}
+
+/// All assigned partitions.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// By the address of librdkafka's topic and the partition. An address names a topic for as long as
+    /// one of its partitions is assigned, so this is emptied at every change of the assignment.
+    by_address: HashMap<(usize, i32), usize>,
+    last: Option<((usize, i32), usize)>,
+}
+
+impl Slots {
+    /// The slot a record belongs to; `None` if its partition is not assigned (any more).
+    pub(super) fn index_of(&mut self, message: &BorrowedMessage<'_>) -> Option<usize> {
+        let address = (message.topic_ptr().addr(), message.partition());
+        if let Some((last, index)) = self.last
+            && last == address
+        {
+            return Some(index);
+        }
+        let index = match self.by_address.get(&address) {
+            Some(index) => *index,
+            None => {
+                let index = self.position(message.topic(), message.partition())?;
+                self.by_address.insert(address, index);
+                index
+            }
+        };
+        self.last = Some((address, index));
+        Some(index)
+    }
+
+    /// The slot of a partition.
+    pub(super) fn position(&self, topic: &str, partition: i32) -> Option<usize> {
+        self.slots.iter().position(|slot| {
+            let source = slot.source();
+            source.partition == partition && *source.topic == *topic
+        })
+    }
+
+    /// Adds newly assigned partitions.
+    pub(super) fn add(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        self.slots.extend(slots);
+        self.forget_addresses();
+    }
+
+    /// Takes the given partitions out.
+    pub(super) fn remove(&mut self, partitions: &[TopicPartition]) -> Vec<Slot> {
+        self.forget_addresses();
+        let (removed, kept) =
+            std::mem::take(&mut self.slots).into_iter().partition(|slot| partitions.contains(slot.source()));
+        self.slots = kept;
+        removed
+    }
+
+    /// The slot at an index that [`Slots::index_of`] gave since the last change.
+    pub(super) fn at(&mut self, index: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(index)
+    }
+
+    /// All slots.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Slot> {
+        self.slots.iter()
+    }
+
+    /// All slots, to change.
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Slot> {
+        self.slots.iter_mut()
+    }
+
+    /// Whether any partition waits for something that the polling thread has to do soon.
+    pub(super) fn any_waiting(&self) -> bool {
+        self.slots.iter().any(|slot| slot.paused || slot.move_to.is_some())
+    }
+
+    /// How many partitions are assigned.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What the committer needs of all of them.
+    pub(super) fn committables(&self) -> Vec<Committable> {
+        self.slots.iter().map(Slot::committable).collect()
+    }
+
+    /// Where the partitions go on that are to be moved and have nothing unfinished any more. A new
+    /// epoch begins there, and owes the group a commit of its start.
+    pub(super) fn moves(&self) -> Vec<Start> {
+        let due = |slot: &&Slot| slot.move_to.is_some() && slot.epoch.is_idle();
+        self.slots
+            .iter()
+            .filter(due)
+            .filter_map(|slot| {
+                Some(Start {
+                    source: slot.source().clone(),
+                    offset: slot.move_to?,
+                    committed: None,
+                    metadata: Arc::clone(&slot.metadata),
+                })
+            })
+            .collect()
+    }
+
+    fn forget_addresses(&mut self) {
+        self.by_address.clear();
+        self.last = None;
+    }
+}

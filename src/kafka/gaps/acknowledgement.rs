@@ -1,0 +1,172 @@
+//! How a person lets a pipeline go on behind a gap (`on_gap: wait`) without stopping it.
+//!
+//! While the group has members, Kafka takes commits from nobody else. So the acknowledgement is a commit in
+//! a group of its own, beside the pipeline's: the position at which a partition waits. Whoever waits there
+//! looks for it. It needs nothing but Kafka, works from any machine and with any number of replicas, is
+//! found after a restart too, and lets no other gap pass: that has another position.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::gap::{Gap, GapCause};
+use super::readability::is_readable;
+use crate::event::{TopicPartition, offset_after};
+use crate::kafka::client::{ConsumerError, RelayConsumer, client_beside, partition_list};
+use crate::kafka::onlookers::Standing;
+use crate::kafka::source::ConsumerSettings;
+
+/// How often a pipeline that waits looks for an acknowledgement.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The time-out of one request.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// The group that holds the acknowledgements of `group`.
+pub fn acknowledgement_group(group: &str) -> String {
+    format!("{group}.acknowledged-gaps")
+}
+
+/// What looks at a pipeline's gaps from outside, and acknowledges them.
+pub struct GapKeeper {
+    settings: ConsumerSettings,
+    group: RelayConsumer,
+    acknowledgements: RelayConsumer,
+}
+
+impl GapKeeper {
+    /// Clients for the group of these settings, and for its acknowledgements.
+    ///
+    /// # Errors
+    /// If librdkafka refuses the settings.
+    pub fn new(settings: &ConsumerSettings) -> Result<Self, ConsumerError> {
+        Ok(Self {
+            group: client_beside(settings, &settings.group_id)?,
+            acknowledgements: client_beside(settings, &acknowledgement_group(&settings.group_id))?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// The gaps before which a group stands: positions outside of their logs, and records that cannot be
+    /// read (their gap ends behind the first: how far it goes, the pipeline finds out).
+    pub fn gaps(&self, standings: &[Standing]) -> Vec<Gap> {
+        let gap_of = |standing: &Standing| {
+            let Standing { source, committed, start, end, .. } = standing;
+            let next = (*committed)?;
+            Gap::between(source, next, (*start, *end)).or_else(|| {
+                let corrupt = next < *end && is_readable(&self.settings, source, next) == Some(false);
+                let (to, cause) = (offset_after(next), GapCause::Corrupt);
+                corrupt.then(|| Gap { source: source.clone(), from: next, to, cause })
+            })
+        };
+        standings.iter().filter_map(gap_of).collect()
+    }
+
+    /// Lets the pipeline go on behind these gaps.
+    ///
+    /// # Errors
+    /// Kafka's, if it does not take the commit.
+    pub fn acknowledge(&self, gaps: &[Gap]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(gaps.len());
+        for gap in gaps {
+            let source = &gap.source;
+            list.add_partition_offset(&source.topic, source.partition, Offset::Offset(gap.from))?;
+        }
+        drop(self.acknowledgements.poll(Duration::ZERO));
+        self.acknowledgements.commit(&list, CommitMode::Sync)
+    }
+
+    /// Waits until the group has left these gaps behind, `at_most` so long. Returns those it has not.
+    ///
+    /// # Errors
+    /// Kafka's, if it gives no usable answer.
+    pub fn wait_until_left(&self, gaps: &[Gap], at_most: Duration) -> KafkaResult<Vec<Gap>> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let sources: Vec<TopicPartition> = gaps.iter().map(|gap| gap.source.clone()).collect();
+            let positions = committed(&self.group, &sources)?;
+            let stays = |gap: &&Gap| positions.get(&gap.source) == Some(&gap.from);
+            let left: Vec<Gap> = gaps.iter().filter(stays).cloned().collect();
+            if left.is_empty() || Instant::now() >= deadline {
+                return Ok(left);
+            }
+            thread::sleep(LOOK / 2);
+        }
+    }
+}
+
+/// Looks for acknowledgements, on a thread of its own, for as long as it lives.
+#[derive(Debug)]
+pub(in crate::kafka) struct Acknowledgements {
+    wanted: Arc<Mutex<Vec<TopicPartition>>>,
+    found: Arc<Mutex<HashMap<TopicPartition, i64>>>,
+    /// Dropping it ends the thread.
+    _alive: Sender<()>,
+}
+
+impl Acknowledgements {
+    /// Starts to look for acknowledgements of a pipeline's gaps.
+    pub(in crate::kafka) fn watch(settings: &ConsumerSettings) -> std::io::Result<Self> {
+        let (alive, ended) = bounded(0);
+        let (wanted, found) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<HashMap<_, _>>>::default());
+        let settings = settings.clone();
+        let (sources, offsets) = (Arc::clone(&wanted), Arc::clone(&found));
+        thread::Builder::new().name("gaps".to_owned()).spawn(move || {
+            let consumer = match client_beside(&settings, &acknowledgement_group(&settings.group_id)) {
+                Ok(consumer) => consumer,
+                Err(error) => {
+                    tracing::error!("cannot look for acknowledgements of gaps: {error}");
+                    return;
+                }
+            };
+            let mut told = false;
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                let sources = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match committed(&consumer, &sources) {
+                    Ok(looked) => *offsets.lock().unwrap_or_else(PoisonError::into_inner) = looked,
+                    Err(error) if !told => {
+                        told = true;
+                        tracing::warn!(%error, "cannot look for acknowledgements of gaps, trying again");
+                    }
+                    Err(_) => {}
+                }
+            }
+        })?;
+        Ok(Self { wanted, found, _alive: alive })
+    }
+
+    /// The partitions that wait now.
+    pub(in crate::kafka) fn want(&self, sources: Vec<TopicPartition>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Whether somebody has acknowledged the gap at this position.
+    pub(in crate::kafka) fn has(&self, source: &TopicPartition, position: i64) -> bool {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).get(source) == Some(&position)
+    }
+}
+
+/// What a group has committed. Each element's own error counts: a look-up that failed is not "none".
+fn committed(
+    consumer: &RelayConsumer,
+    sources: &[TopicPartition],
+) -> KafkaResult<HashMap<TopicPartition, i64>> {
+    // Nothing is assigned: what comes is a request for a token, if anything.
+    drop(consumer.poll(Duration::ZERO));
+    let list = consumer.committed_offsets(partition_list(sources), REQUEST)?;
+    let mut found = HashMap::new();
+    for element in list.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            let source = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+            found.insert(source, offset);
+        }
+    }
+    Ok(found)
+}

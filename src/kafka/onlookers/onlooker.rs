@@ -1,0 +1,217 @@
+//! A client that looks at topics and at a group from outside: it joins no group, and commits only where
+//! somebody asks for exactly that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::event::{Route, TopicPartition};
+use crate::kafka::client::{ConsumerError, RelayConsumer, RelayContext, StartError, onlooker_config};
+use crate::kafka::look_ups::{self, LookUps, Membership, Terms};
+use crate::kafka::source::{ConsumerSettings, StartPosition};
+
+/// The time-out of one attempt to reach the brokers.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// How long a look-up is tried again before it fails.
+const LOOK_UP: Duration = Duration::from_secs(20);
+
+/// Looks at the topics and the group of one pipeline, without joining the group.
+pub struct Onlooker {
+    pub(super) consumer: RelayConsumer,
+    pub(super) group: String,
+    topics: Vec<KnownTopic>,
+    brokers: Vec<String>,
+}
+
+/// A topic of the pipeline, as the brokers know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTopic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it carries.
+    pub route: Route,
+    /// How many partitions it has, or why the brokers do not say.
+    pub partitions: Result<i32, RDKafkaErrorCode>,
+}
+
+/// Where the group stands in one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The partition.
+    pub source: TopicPartition,
+    /// What the topic carries.
+    pub route: Route,
+    /// The offset at which the group goes on, if it has committed one.
+    pub committed: Option<i64>,
+    /// The offset of the first record that the log holds.
+    pub start: i64,
+    /// The offset behind the last one.
+    pub end: i64,
+    /// What a commit of this partition has to carry.
+    pub(super) metadata: Arc<str>,
+}
+
+impl Onlooker {
+    /// Reaches the brokers, trying for `patience`, and asks for the topics.
+    ///
+    /// # Errors
+    /// If librdkafka refuses the settings, or no broker answers.
+    pub fn connect(
+        name: &str,
+        settings: &ConsumerSettings,
+        patience: Duration,
+    ) -> Result<Self, ConsumerError> {
+        let consumer: RelayConsumer = onlooker_config(settings)
+            .create_with_context(RelayContext::new(name, settings)?)
+            .map_err(ConsumerError::Create)?;
+        let began = Instant::now();
+        let mut topics = Vec::with_capacity(settings.topics.len());
+        let mut brokers = Vec::new();
+        for (topic, route) in &settings.topics {
+            let metadata = loop {
+                // Nothing is assigned: what comes is a request for a token, if anything.
+                drop(consumer.poll(Duration::ZERO));
+                match consumer.fetch_metadata(Some(topic), ATTEMPT.min(patience)) {
+                    Ok(metadata) => break metadata,
+                    Err(source) if began.elapsed() >= patience => {
+                        let brokers =
+                            settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
+                        return Err(ConsumerError::Unreachable {
+                            brokers,
+                            seconds: patience.as_secs(),
+                            answer: consumer.context().last_error().unwrap_or_else(|| source.to_string()),
+                            source: Box::new(source),
+                        });
+                    }
+                    // librdkafka goes on connecting, and has waited for it.
+                    Err(_) => {}
+                }
+            };
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            let partitions = match found.map(|found| (found.error(), found.partitions().len())) {
+                Some((None, count)) => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+                Some((Some(error), _)) => Err(RDKafkaErrorCode::from(error)),
+                None => Err(RDKafkaErrorCode::UnknownTopic),
+            };
+            brokers = metadata
+                .brokers()
+                .iter()
+                .map(|broker| format!("{}:{}", broker.host(), broker.port()))
+                .collect();
+            topics.push(KnownTopic { name: topic.as_str().into(), route: route.clone(), partitions });
+        }
+        Ok(Self { consumer, group: settings.group_id.clone(), topics, brokers })
+    }
+
+    /// The consumer group.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The brokers of the cluster, `host:port`, as it names them itself.
+    pub fn brokers(&self) -> &[String] {
+        &self.brokers
+    }
+
+    /// The pipeline's topics.
+    pub fn topics(&self) -> &[KnownTopic] {
+        &self.topics
+    }
+
+    /// Where the group stands, in each partition of each topic that exists.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn standings(&self) -> Result<Vec<Standing>, StartError> {
+        let look_ups = self.look_ups();
+        let mut standings = Vec::new();
+        for KnownTopic { name, route, partitions } in &self.topics {
+            let Ok(count) = *partitions else { continue };
+            let sources: Vec<TopicPartition> =
+                (0..count).map(|partition| TopicPartition { topic: Arc::clone(name), partition }).collect();
+            let committed = look_ups.committed(&sources)?;
+            let first_count = committed.values().filter_map(|found| found.first_partition_count).min();
+            let metadata = look_ups::commit_metadata(first_count.unwrap_or(count));
+            for source in sources {
+                let (start, end) = look_ups.watermarks(&source)?;
+                let committed = committed.get(&source).and_then(|found| found.offset);
+                let metadata = Arc::clone(&metadata);
+                standings.push(Standing { source, route: route.clone(), committed, start, end, metadata });
+            }
+        }
+        Ok(standings)
+    }
+
+    /// The offsets at which each of `partitions` would be read from `position` on, in their order.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        position: StartPosition,
+    ) -> Result<Vec<i64>, StartError> {
+        self.look_ups().by_policy(partitions, position)
+    }
+
+    /// Where the pipeline with these settings would go on: at what its group has committed, or, with
+    /// `reset_offsets` and where nothing is committed, where its start policy says.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn would_begin(
+        &self,
+        standings: &[Standing],
+        settings: &ConsumerSettings,
+    ) -> Result<Vec<i64>, StartError> {
+        let sources: Vec<TopicPartition> = standings.iter().map(|standing| standing.source.clone()).collect();
+        if sources.is_empty() || settings.reset_offsets {
+            // Whether the group has members does not matter to somebody who only looks.
+            return self.offsets_at(&sources, settings.start);
+        }
+        let terms = Terms { group: &self.group, policy: settings.start, reset: false, at_most: LOOK_UP };
+        let starts = look_ups::look_up(&self.consumer, &sources, terms, &|| false)?;
+        Ok(starts.into_iter().map(|start| start.offset).collect())
+    }
+
+    /// Who is in the group.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn members(&self) -> Result<Membership, StartError> {
+        self.look_ups().members(&self.group)
+    }
+
+    pub(super) fn look_ups(&self) -> LookUps<'_> {
+        LookUps { consumer: &self.consumer, stopped: &|| false, deadline: Instant::now() + LOOK_UP }
+    }
+}
+
+impl Standing {
+    /// How many records the group has still to read, of those that the log holds; `None` if it has
+    /// committed nothing.
+    pub fn lag(&self) -> Option<i64> {
+        self.committed.map(|committed| (self.end - committed.max(self.start)).max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(committed: Option<i64>, start: i64, end: i64) -> Standing {
+        let source = TopicPartition { topic: "t".into(), partition: 0 };
+        Standing { source, route: Route::ChangeLog, committed, start, end, metadata: "".into() }
+    }
+
+    #[test]
+    fn what_the_log_no_longer_holds_is_no_lag() {
+        assert_eq!(standing(Some(7), 0, 10).lag(), Some(3));
+        assert_eq!(standing(Some(2), 5, 10).lag(), Some(5));
+        assert_eq!(standing(Some(20), 5, 10).lag(), Some(0));
+        assert_eq!(standing(None, 0, 10).lag(), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Which of librdkafka's properties a user may set, and whether librdkafka takes them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use rdkafka::ClientConfig;
+
+use super::config::PropertyValue;
+use crate::findings::{Findings, KeyPath};
+use crate::kafka::oauth::OIDC_PROPERTIES;
+
+/// Properties this program owns, with the value it gives them: offsets are committed by the
+/// committer alone, and only for what is finished.
+const OURS: [(&str, &str); 2] = [("enable.auto.commit", "false"), ("enable.auto.offset.store", "false")];
+
+/// Loads native code into the process.
+const REFUSED: &str = "plugin.library.paths";
+
+/// Properties that name a file, which librdkafka would open only once it connects.
+const FILES: [&str; 3] = ["ssl.certificate.location", "ssl.key.location", "ssl.keystore.location"];
+
+/// Words in a property's name that make its value a secret.
+const SECRET_WORDS: [&str; 6] = ["password", "secret", "token", "jaas", "key", "oauthbearer"];
+
+/// Properties whose value may be given by `PROPERTY_file`: what librdkafka itself calls sensitive, apart
+/// from paths.
+pub(super) const SECRET_PROPERTIES: [&str; 10] = [
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.password",
+    "sasl.username",
+    "ssl.ca.pem",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// What the recipe gives under `consumer_config`, without empty values and without ours. Everything
+/// that librdkafka does not take is an error at its key.
+pub(super) fn of_recipe(
+    given: &BTreeMap<String, PropertyValue>,
+    at: &KeyPath,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    let mut properties = BTreeMap::new();
+    for (name, value) in given {
+        let at = at.key(name);
+        let Some(value) = value.text() else { continue };
+        if let Some((_, ours)) = OURS.iter().find(|(owned, _)| owned == name) {
+            if value != *ours {
+                let text = format!(
+                    "has no effect: it is always {ours} here, because offsets are committed once an event is finished"
+                );
+                findings.warning(&at, text);
+            }
+        } else if name == REFUSED {
+            findings.error(&at, "loads native code into this process, which is not allowed; remove the key");
+        } else if is_ours_to_read(name) {
+            properties.insert(name.clone(), value);
+        } else if let Some(refusal) = refusal(name, &value) {
+            findings.error(&at, format!("librdkafka does not take it: {refusal}"));
+        } else {
+            if let Some(error) = FILES.contains(&name.as_str()).then(|| File::open(&value).err()).flatten() {
+                findings.error(&at, format!("{value} cannot be read: {error}"));
+            }
+            properties.insert(name.clone(), value);
+        }
+    }
+    properties
+}
+
+/// Leaves out what librdkafka does not take, with a warning: the environment may hold variables that
+/// are meant for another client.
+pub(super) fn of_environment(
+    given: BTreeMap<String, String>,
+    at: &KeyPath,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    given
+        .into_iter()
+        .filter(|(name, value)| {
+            if OURS.iter().any(|(owned, _)| owned == name) || name == REFUSED {
+                return false;
+            }
+            if is_ours_to_read(name) {
+                return true;
+            }
+            let refusal = refusal(name, value);
+            if let Some(refusal) = &refusal {
+                // What comes from a variable is not shown, secret or not.
+                let refusal = refusal.replace(value.as_str(), "…");
+                let variable = name.to_uppercase().replace('.', "_");
+                let text = format!(
+                    "KAFKA_PROPERTIES_{variable} has no effect, librdkafka does not take it: {refusal}"
+                );
+                findings.warning(at, text);
+            }
+            refusal.is_none()
+        })
+        .collect()
+}
+
+/// What librdkafka is never given: it says where tokens come from.
+fn is_ours_to_read(name: &str) -> bool {
+    name == "oauth_cb" || OIDC_PROPERTIES.contains(&name)
+}
+
+/// librdkafka's own words about a property that it does not take, without the value of a secret.
+fn refusal(name: &str, value: &str) -> Option<String> {
+    let error = ClientConfig::new().set(name, value).create_native_config().err()?;
+    let words = match error {
+        rdkafka::error::KafkaError::ClientConfig(_, words, _, _) => words,
+        other => other.to_string(),
+    };
+    let secret = SECRET_WORDS.iter().any(|word| name.to_lowercase().contains(word));
+    Some(if secret { words.replace(value, "…") } else { words })
+}

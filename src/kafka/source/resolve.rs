@@ -1,0 +1,381 @@
+//! From what a recipe and the environment say about Kafka to [`ConsumerSettings`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
+use super::settings::ConsumerSettings;
+use super::topics::is_topic_name;
+use super::{client_config, consumer_properties, environment_properties};
+use crate::environment::Environment;
+use crate::event::Route;
+use crate::findings::{Findings, KeyPath};
+use crate::kafka::oauth;
+
+/// How long Kafka and the registry are tried at the start, unless `infinite_retry` says otherwise.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+impl KafkaSourceConfig {
+    /// Fills in every default. `name` is the pipeline's, and its group's unless `group.id` says
+    /// otherwise; `at` is the path of `source.config`.
+    pub fn resolve(
+        &self,
+        name: &str,
+        environment: &Environment,
+        at: &KeyPath,
+        findings: &mut Findings,
+    ) -> Option<ConsumerSettings> {
+        let errors = findings.errors();
+        let connection = at.key("connection");
+        let mut properties = self.connection.properties(environment, &connection, findings);
+        let oauth = oauth::settings_of(&mut properties, environment, &connection, findings);
+        let start = self.start(properties.remove("auto.offset.reset"), at, findings);
+        let topics = self.topics_to_read(environment, at, findings);
+        self.review_dead_letter_topic(&topics, &at.key("dead_letter_topic"), findings);
+        let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
+        let reset_offsets = self.reset_offsets.unwrap_or(false);
+        if reset_offsets && properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer") {
+            let text = "does not go together with group.protocol: consumer: whether such a group has other members, whose progress it would take back, cannot be seen; remove one of the two, and reset the offsets with `datahub-relay offsets reset` while nobody is in the group";
+            findings.error(&at.key("reset_offsets"), text);
+        }
+        if self.consumer_id.is_some() {
+            findings.warning(
+                &at.key("consumer_id"),
+                "has no effect: the consumer group is the pipeline's name, or group.id of consumer_config",
+            );
+        }
+        let settings = ConsumerSettings {
+            kind: self.kind,
+            group_id,
+            properties,
+            oauth,
+            topics,
+            dead_letter_topic: self.dead_letter_topic.clone(),
+            start,
+            reset_offsets,
+            idle_timeout: self.idle_timeout(at, findings),
+            start_patience: (!self.infinite_retry.unwrap_or(false)).then_some(START_PATIENCE),
+            request_timeout: seconds(self.connection.client_timeout_seconds, 60),
+            commit_attempts: self.commit_retry_count.unwrap_or(5),
+            commit_backoff_cap: seconds(self.commit_retry_backoff, 10),
+        };
+        // Each property was judged by itself before.
+        if findings.errors() == errors
+            && let Some(words) = client_config::contradiction(&settings)
+        {
+            let text = format!("librdkafka does not take these properties together: {words}");
+            findings.error(&connection.key("consumer_config"), text);
+        }
+        (findings.errors() == errors).then_some(settings)
+    }
+
+    /// The longest that one attempt at an event may take, if there is a limit.
+    pub fn attempt_deadline(&self) -> Option<Duration> {
+        let default = match self.kind {
+            SourceKind::Kafka => None,
+            // What that source does; its documentation says 30.
+            SourceKind::DatahubCloud => Some(60.0),
+        };
+        self.event_processing_time_max_duration_seconds.or(default).map(Duration::from_secs_f64)
+    }
+
+    fn review_dead_letter_topic(&self, read: &[(String, Route)], at: &KeyPath, findings: &mut Findings) {
+        let Some(topic) = &self.dead_letter_topic else { return };
+        if !is_topic_name(topic) {
+            let text = format!("expected a topic's name (letters, digits, `.`, `_`, `-`), found \"{topic}\"");
+            findings.error(at, text);
+        } else if read.iter().any(|(known, _)| known == topic) {
+            findings.error(
+                at,
+                "is a topic that this recipe reads: each dead letter would come again and fail again; name another",
+            );
+        }
+    }
+
+    /// The interval between commits, if `async_commit_enabled` asks for one.
+    pub fn async_commit(&self) -> Option<Duration> {
+        self.async_commit_enabled.then(|| Duration::from_millis(self.async_commit_interval.unwrap_or(10_000)))
+    }
+
+    /// Whether records are scanned before they are decoded (default true).
+    pub fn scans(&self) -> bool {
+        self.enable_mcl_pre_deserialization_filter.or(self.enable_pre_deserialization_filter).unwrap_or(true)
+    }
+
+    fn idle_timeout(&self, at: &KeyPath, findings: &mut Findings) -> Option<Duration> {
+        if self.kill_after_idle_timeout.unwrap_or(false) {
+            return Some(seconds(self.idle_timeout_duration_seconds, 30));
+        }
+        if self.idle_timeout_duration_seconds.is_some() {
+            let text = "has no effect without kill_after_idle_timeout: true";
+            findings.warning(&at.key("idle_timeout_duration_seconds"), text);
+        }
+        None
+    }
+}
+
+fn seconds(seconds: Option<f64>, default: u64) -> Duration {
+    seconds.map_or(Duration::from_secs(default), Duration::from_secs_f64)
+}
+
+impl ConnectionConfig {
+    /// Built-in, environment, recipe: the later one wins.
+    fn properties(
+        &self,
+        environment: &Environment,
+        at: &KeyPath,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, String> {
+        let consumer_config = at.key("consumer_config");
+        let mut properties =
+            consumer_properties::of_recipe(&self.consumer_config, &consumer_config, findings);
+        let inherited = environment_properties::properties(environment, &properties, at, findings);
+        let inherited = consumer_properties::of_environment(inherited, at, findings);
+
+        let (servers, origin) = match (properties.get("bootstrap.servers"), &self.bootstrap) {
+            (Some(servers), _) => {
+                (servers.as_str(), Origin::Recipe(consumer_config.key("bootstrap.servers")))
+            }
+            (None, Some(servers)) => (servers.as_str(), Origin::Recipe(at.key("bootstrap"))),
+            _ => match (inherited.get("bootstrap.servers"), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
+                (Some(servers), _) => {
+                    (servers.as_str(), Origin::Variable("KAFKA_PROPERTIES_BOOTSTRAP_SERVERS"))
+                }
+                (None, Some(servers)) => (servers, Origin::Variable("KAFKA_BOOTSTRAP_SERVER")),
+                (None, None) => ("localhost:9092", Origin::Recipe(at.key("bootstrap"))),
+            },
+        };
+        let servers = servers.to_owned();
+        match (wrong_broker(&servers), origin) {
+            (None, _) => {}
+            (Some(_), Origin::Recipe(at)) if servers.trim().is_empty() => findings.error(
+                &at,
+                "is empty; give brokers as host:port, or remove the key for KAFKA_BOOTSTRAP_SERVER to count",
+            ),
+            (Some((server, expected)), Origin::Recipe(at)) => {
+                findings.error(&at, format!("expected {expected}, found \"{server}\""));
+            }
+            (Some((_, expected)), Origin::Variable(name)) => {
+                findings.error(&at.key("bootstrap"), format!("expected {expected} in the variable {name}"));
+            }
+        }
+        for (name, value) in inherited {
+            properties.entry(name).or_insert(value);
+        }
+        properties.insert("bootstrap.servers".to_owned(), servers);
+        properties
+    }
+}
+
+/// Where a value came from.
+enum Origin {
+    Recipe(KeyPath),
+    /// What came from a variable is not shown.
+    Variable(&'static str),
+}
+
+/// The first broker that is none, and what was expected of it.
+fn wrong_broker(servers: &str) -> Option<(&str, &'static str)> {
+    servers.split(',').map(str::trim).find_map(|server| {
+        // A security protocol in front is librdkafka's way to give each broker its own.
+        let (protocol, address) = server.rsplit_once("://").unwrap_or(("PLAINTEXT", server));
+        let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+        if !protocols.iter().any(|known| known.eq_ignore_ascii_case(protocol)) {
+            return Some((server, "brokers as host:port, separated by commas"));
+        }
+        let (host, port) = match address.strip_prefix('[') {
+            Some(address) => match address.split_once(']') {
+                Some((host, "")) => (host, None),
+                Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or_default())),
+                None => ("", None),
+            },
+            None => match address.rsplit_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (address, None),
+            },
+        };
+        let host_is_sound = !host.is_empty()
+            && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'));
+        let port_is_sound = port.is_none_or(|port| {
+            port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if !host_is_sound {
+            return Some((server, "brokers as host:port, separated by commas"));
+        }
+        (!port_is_sound).then_some((server, "a port from 1 to 65535"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{PropertyValue, TopicRoutes};
+    use super::super::settings::StartPosition;
+    use super::*;
+    use crate::event::Route;
+
+    fn resolved(config: &KafkaSourceConfig, environment: &Environment) -> Result<ConsumerSettings, String> {
+        let mut findings = Findings::default();
+        config.resolve("my pipeline", environment, &KeyPath::root(), &mut findings).ok_or_else(|| {
+            findings
+                .into_iter()
+                .map(|finding| format!("{}: {}", finding.at, finding.text))
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+    }
+
+    fn with_properties<const N: usize>(properties: [(&str, &str); N]) -> KafkaSourceConfig {
+        let consumer_config = properties
+            .map(|(name, value)| (name.to_owned(), PropertyValue::Text(value.to_owned())))
+            .into_iter()
+            .collect();
+        KafkaSourceConfig {
+            connection: ConnectionConfig { consumer_config, ..Default::default() },
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_silent_recipe_reads_the_three_topics_from_localhost_at_the_latest() {
+        let settings = resolved(&KafkaSourceConfig::default(), &Environment::default()).unwrap();
+        assert_eq!(settings.group_id, "my pipeline");
+        assert_eq!(settings.properties["bootstrap.servers"], "localhost:9092");
+        assert_eq!(settings.start, StartPosition::Latest);
+        let topics: Vec<_> =
+            settings.topics.iter().map(|(topic, route)| (topic.as_str(), route.clone())).collect();
+        assert_eq!(
+            topics,
+            [
+                ("MetadataChangeLog_Versioned_v1", Route::ChangeLog),
+                ("MetadataChangeLog_Timeseries_v1", Route::ChangeLog),
+                ("PlatformEvent_v1", Route::PlatformEvent),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_route_that_is_given_replaces_all_three_and_the_environment_only_fills_silence() {
+        let environment = Environment::from([
+            ("PLATFORM_EVENT_TOPIC_NAME", "pe_of_environment"),
+            ("KAFKA_BOOTSTRAP_SERVER", "kafka:29092"),
+        ]);
+        let settings = resolved(&KafkaSourceConfig::default(), &environment).unwrap();
+        assert_eq!(settings.topics[2].0, "pe_of_environment");
+        assert_eq!(settings.properties["bootstrap.servers"], "kafka:29092");
+        let routes = TopicRoutes { mcl: Some("mine".to_owned()), ..Default::default() };
+        let config = KafkaSourceConfig { topic_routes: routes, ..Default::default() };
+        assert_eq!(resolved(&config, &environment).unwrap().topics, [("mine".to_owned(), Route::ChangeLog)]);
+    }
+
+    #[test]
+    fn the_group_of_the_recipe_wins_over_the_name() {
+        let settings = resolved(&with_properties([("group.id", "older")]), &Environment::default()).unwrap();
+        assert_eq!(settings.group_id, "older");
+        assert_eq!(settings.properties["group.id"], "older");
+        let empty = resolved(&with_properties([("group.id", "")]), &Environment::default()).unwrap();
+        assert_eq!(empty.group_id, "my pipeline");
+    }
+
+    #[test]
+    fn brokers_are_checked_one_by_one() {
+        let with_brokers = |brokers: &str| {
+            let connection = ConnectionConfig { bootstrap: Some(brokers.to_owned()), ..Default::default() };
+            resolved(&KafkaSourceConfig { connection, ..Default::default() }, &Environment::default()).err()
+        };
+        for right in ["a:1", "a", "a:1,b:65535", "a:1, b:2", "[::1]:9092", "10.0.0.1:9092", "SSL://a:1"] {
+            assert_eq!(with_brokers(right), None, "{right}");
+        }
+        for wrong in [
+            "a:0",
+            "a:65536",
+            "a:x",
+            "a:",
+            ":9092",
+            "a:1,",
+            "a b:1",
+            "a/b:1",
+            "[::1:9092",
+            "[::1]9092",
+            "http://a:1",
+        ] {
+            assert!(
+                with_brokers(wrong).is_some_and(|error| error.starts_with("connection.bootstrap: ")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_this_program_owns_cannot_be_changed() {
+        let config = with_properties([("enable.auto.commit", "true"), ("fetch.min.bytes", "1")]);
+        let mut findings = Findings::default();
+        let settings = config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+        assert!(!settings.properties.contains_key("enable.auto.commit"));
+        assert_eq!(settings.properties["fetch.min.bytes"], "1");
+        assert!(findings.into_iter().next().unwrap().text.contains("has no effect"));
+    }
+
+    #[test]
+    fn a_cloud_recipe_differs_by_its_defaults_alone() {
+        let cloud = KafkaSourceConfig { kind: SourceKind::DatahubCloud, ..Default::default() };
+        let settings = resolved(&cloud, &Environment::default()).unwrap();
+        assert_eq!(settings.topics, [("PlatformEvent_v1".to_owned(), Route::PlatformEvent)]);
+        assert_eq!(cloud.attempt_deadline(), Some(Duration::from_secs(60)));
+        assert_eq!(KafkaSourceConfig::default().attempt_deadline(), None);
+        let told =
+            KafkaSourceConfig { event_processing_time_max_duration_seconds: Some(0.5), ..cloud.clone() };
+        assert_eq!(told.attempt_deadline(), Some(Duration::from_millis(500)));
+        let kafka = resolved(&KafkaSourceConfig::default(), &Environment::default()).unwrap();
+        assert_eq!(settings.start, kafka.start);
+        assert_eq!((settings.idle_timeout, settings.start_patience), (None, Some(START_PATIENCE)));
+    }
+
+    #[test]
+    fn what_ends_a_pipeline_and_what_does_not_is_the_recipes_choice() {
+        let config = KafkaSourceConfig {
+            kill_after_idle_timeout: Some(true),
+            infinite_retry: Some(true),
+            ..Default::default()
+        };
+        let settings = resolved(&config, &Environment::default()).unwrap();
+        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(30)));
+        assert_eq!(settings.start_patience, None);
+    }
+
+    #[test]
+    fn keys_without_an_effect_are_warned_about() {
+        let config = KafkaSourceConfig {
+            consumer_id: Some("me".to_owned()),
+            idle_timeout_duration_seconds: Some(5.0),
+            ..Default::default()
+        };
+        let mut findings = Findings::default();
+        let settings = config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+        assert_eq!(settings.idle_timeout, None);
+        let at: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
+        assert_eq!(at, ["consumer_id", "idle_timeout_duration_seconds"]);
+    }
+
+    #[test]
+    fn a_reset_is_refused_where_other_members_could_not_be_seen() {
+        let reset = |properties| KafkaSourceConfig { reset_offsets: Some(true), ..properties };
+        assert!(resolved(&reset(with_properties([])), &Environment::default()).unwrap().reset_offsets);
+        let broker_side = reset(with_properties([("group.protocol", "consumer")]));
+        let error = resolved(&broker_side, &Environment::default()).err().unwrap();
+        assert!(error.starts_with("reset_offsets: does not go together"), "{error}");
+    }
+
+    #[test]
+    fn librdkafka_judges_properties_in_its_own_words() {
+        let error = |properties| resolved(&properties, &Environment::default()).err().unwrap();
+        assert!(error(with_properties([("no.such", "x")])).contains("No such configuration property"));
+        assert!(error(with_properties([("security.protocol", "x")])).contains("Invalid value"));
+        assert!(error(with_properties([("plugin.library.paths", "x.so")])).contains("not allowed"));
+    }
+
+    #[test]
+    fn a_property_of_the_environment_that_librdkafka_does_not_know_only_warns() {
+        let environment = Environment::from([("KAFKA_PROPERTIES_NO_SUCH", "x")]);
+        assert!(resolved(&KafkaSourceConfig::default(), &environment).is_ok());
+    }
+}
