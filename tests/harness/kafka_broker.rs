@@ -228,8 +228,15 @@ fn new_directory() -> PathBuf {
 }
 
 /// Ports that were free a moment ago: all are held until all are known, so they differ.
+///
+/// They lie below those that the system gives to outgoing connections: a client that tries to reach a
+/// broker which is not there yet could otherwise be given its port, even to talk to itself.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let bind = || {
+        let mut tries = std::iter::repeat_with(|| fastrand::u16(15_000..32_000)).take(1_000);
+        tries.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
+    };
+    let listeners = [(); N].map(|()| bind());
     listeners.map(|listener| listener.local_addr().expect("a bound address").port())
 }
 
