@@ -21,9 +21,9 @@ pub(super) fn figures_of<'a>(statistics: &'a Statistics, source: &TopicPartition
 pub(super) struct Watchdog {
     /// How long a partition may stand still.
     patience: Duration,
-    /// By epoch: the position, and since when it stands there with something to read and nothing in
-    /// the way.
-    standing: HashMap<u64, (i64, Instant)>,
+    /// The position, and since when the partition stands there with something to read and nothing in the
+    /// way. Not by assignment: one that is assigned again and again without moving stands too.
+    standing: HashMap<TopicPartition, (i64, Instant)>,
     barking: bool,
 }
 
@@ -45,18 +45,17 @@ impl Watchdog {
         let mut stalled = None;
         for slot in slots {
             let source = slot.source();
-            let more = figures_of(statistics, source).is_some_and(|figures| slot.next < figures.ls_offset);
+            let more = figures_of(statistics, source).is_some_and(|figures| has_more(slot.next, figures));
             let free =
                 !slot.paused && slot.move_to.is_none() && slot.gap.is_none() && slot.epoch.unfinished() == 0;
             if !(connected && more && free) {
                 continue;
             }
-            let number = slot.epoch.number();
-            let since = match before.get(&number) {
+            let since = match before.get(source) {
                 Some((next, since)) if *next == slot.next => *since,
                 _ => Instant::now(),
             };
-            self.standing.insert(number, (slot.next, since));
+            self.standing.insert(source.clone(), (slot.next, since));
             if since.elapsed() >= self.patience && stalled.is_none() {
                 stalled = Some(format!(
                     "{source} stands at offset {} for {} s although there is more to read and nothing holds it",
@@ -70,5 +69,59 @@ impl Watchdog {
         }
         self.barking = stalled.is_some();
         Some(stalled)
+    }
+}
+
+/// Whether the log holds something behind `next`. A transaction's marker at its end is passed by librdkafka and
+/// comes as no record, so librdkafka's own position counts; it has none before it has begun to fetch.
+fn has_more(next: i64, figures: &Partition) -> bool {
+    next.max(figures.next_offset) < figures.ls_offset
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdkafka::statistics::Topic;
+
+    use super::*;
+    use crate::event::Route;
+    use crate::kafka::look_ups::Start;
+
+    /// Each is a new assignment of the same partition, committed up to `offset`.
+    fn slot(offset: i64) -> Slot {
+        let source = TopicPartition { topic: "t".into(), partition: 0 };
+        let metadata = Arc::from("");
+        let start = Start { source, offset, committed: Some(offset), metadata };
+        Slot::new(&start, Route::ChangeLog, None)
+    }
+
+    fn statistics(next_offset: i64, ls_offset: i64) -> Statistics {
+        let partition = Partition { next_offset, ls_offset, ..Partition::default() };
+        let topic = Topic { partitions: HashMap::from([(0, partition)]), ..Topic::default() };
+        Statistics { topics: HashMap::from([("t".to_owned(), topic)]), ..Statistics::default() }
+    }
+
+    #[test]
+    fn a_topic_that_ends_in_a_transaction_marker_has_nothing_more_to_read() {
+        let mut watchdog = Watchdog::new(Duration::ZERO);
+        assert_eq!(watchdog.look([slot(100)].iter(), &statistics(101, 101), true), None);
+    }
+
+    #[test]
+    fn a_partition_that_is_assigned_again_without_moving_stands_until_it_moves() {
+        // librdkafka knows no position of a partition that it has not begun to fetch.
+        let behind = statistics(-1001, 101);
+        let mut watchdog = Watchdog::new(Duration::from_millis(20));
+        assert_eq!(watchdog.look([slot(5)].iter(), &behind, true), None);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let told = loop {
+            assert!(Instant::now() < deadline, "it was never told");
+            if let Some(told) = watchdog.look([slot(5)].iter(), &behind, true) {
+                break told;
+            }
+        };
+        assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 5 ")));
+        assert_eq!(watchdog.look([slot(6)].iter(), &behind, true), Some(None));
     }
 }
