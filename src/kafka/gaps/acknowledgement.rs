@@ -6,6 +6,7 @@
 //! found after a restart too, and lets no other gap pass: that has another position.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,17 +119,12 @@ impl Acknowledgements {
         let settings = settings.clone();
         let (sources, offsets) = (Arc::clone(&wanted), Arc::clone(&found));
         thread::Builder::new().name("gaps".to_owned()).spawn(move || {
-            let consumer = match client_beside(&settings, &acknowledgement_group(&settings.group_id)) {
-                Ok(consumer) => consumer,
-                Err(error) => {
-                    tracing::error!("cannot look for acknowledgements of gaps: {error}");
-                    return;
-                }
-            };
+            let group = acknowledgement_group(&settings.group_id);
+            let mut client = None;
             let mut told = false;
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 let sources = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                match committed(&consumer, &sources) {
+                match look(&mut client, || client_beside(&settings, &group), &sources) {
                     Ok(looked) => *offsets.lock().unwrap_or_else(PoisonError::into_inner) = looked,
                     Err(error) if !told => {
                         told = true;
@@ -150,6 +146,20 @@ impl Acknowledgements {
     pub(in crate::kafka) fn has(&self, source: &TopicPartition, position: i64) -> bool {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).get(source) == Some(&position)
     }
+}
+
+/// What a group has committed, asked through a client that is made when there is none yet: one that cannot be
+/// made now may be later.
+fn look(
+    client: &mut Option<RelayConsumer>,
+    make: impl FnOnce() -> Result<RelayConsumer, ConsumerError>,
+    sources: &[TopicPartition],
+) -> Result<HashMap<TopicPartition, i64>, Box<dyn Error>> {
+    let consumer = match client {
+        Some(consumer) => consumer,
+        None => client.insert(make()?),
+    };
+    Ok(committed(consumer, sources)?)
 }
 
 /// What a group has committed. Each element's own error counts: a look-up that failed is not "none".
