@@ -211,7 +211,10 @@ impl Worker {
                 Ok(Command::Look) => wanted |= self.commits_at_once(),
                 Ok(Command::Hurry) | Err(RecvTimeoutError::Timeout) => wanted = true,
             }
-            if !wanted || Instant::now() < not_before {
+            // The inbox need never be empty: an interval that is over counts, whatever comes.
+            let now = Instant::now();
+            wanted |= now >= last + self.period();
+            if !wanted || now < not_before {
                 continue;
             }
             // Cleared before the watermarks are read: what finishes from here on rings again.
