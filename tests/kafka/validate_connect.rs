@@ -32,7 +32,9 @@ fn everything_that_is_there_is_named_and_nothing_is_left_behind() {
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 10);
-    let (code, text) = connect(&scene, &scene.recipe().change_logs(&topic));
+    let letters = scene.topic("letters", 1);
+    let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    let (code, text) = connect(&scene, &recipe);
     assert_eq!(code, Some(0), "{text}");
     let lines = lines(&scene, &text);
     for expected in [
@@ -40,13 +42,14 @@ fn everything_that_is_there_is_named_and_nothing_is_left_behind() {
         format!("ok: topics: {topic} has 2 partitions"),
         format!("ok: group: {} has committed nothing yet", scene.group()),
         format!("ok: reading: {topic} can be read"),
+        format!("ok: dead letters: the topic {letters} is there"),
     ] {
         assert!(lines.contains(&expected), "{expected} in\n{text}");
     }
     for beginning in ["ok: registry: knows schema ", "ok: dead letters: ", "ok: action: "] {
         assert!(lines.iter().any(|line| line.starts_with(beginning)), "{beginning} in\n{text}");
     }
-    assert_eq!(lines.len(), 7, "{text}");
+    assert_eq!(lines.len(), 8, "{text}");
     let again = connect(&scene, &scene.recipe().change_logs(&topic)).1;
     assert!(again.contains("has committed nothing yet"), "looking commits nothing: {again}");
     let files = std::fs::read_dir(scene.directory()).expect("it is there").count();
@@ -65,6 +68,7 @@ fn a_topic_a_registry_and_an_endpoint_that_are_not_there_are_named_all_at_once()
     let recipe = Recipe::new(scene.group(), scene.broker.bootstrap(), &wrong_path)
         .change_logs(&topic)
         .platform_events(&missing)
+        .source("dead_letter_topic", "no-such-letters")
         .option("failed_events_dir", "/proc/nowhere")
         .top("action", webhook);
     let (code, text) = connect(&scene, &recipe);
@@ -82,6 +86,7 @@ fn a_topic_a_registry_and_an_endpoint_that_are_not_there_are_named_all_at_once()
             "path",
         ),
         ("FAILED: dead letters: /proc/nowhere/".to_owned(), "options.failed_events_dir"),
+        ("FAILED: dead letters: the topic no-such-letters does not exist".to_owned(), "dead_letter_topic"),
         ("FAILED: action: the webhook http://127.0.0.1:1".to_owned(), "action.config"),
     ] {
         assert!(

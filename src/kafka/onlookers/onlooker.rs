@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::event::{Route, TopicPartition};
@@ -90,12 +91,7 @@ impl Onlooker {
                     Err(_) => {}
                 }
             };
-            let found = metadata.topics().iter().find(|found| found.name() == topic);
-            let partitions = match found.map(|found| (found.error(), found.partitions().len())) {
-                Some((None, count)) => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
-                Some((Some(error), _)) => Err(RDKafkaErrorCode::from(error)),
-                None => Err(RDKafkaErrorCode::UnknownTopic),
-            };
+            let partitions = partitions_in(&metadata, topic);
             brokers = metadata
                 .brokers()
                 .iter()
@@ -119,6 +115,14 @@ impl Onlooker {
     /// The pipeline's topics.
     pub fn topics(&self) -> &[KnownTopic] {
         &self.topics
+    }
+
+    /// How many partitions another topic has, or why the brokers do not say. Asking creates none.
+    pub fn partitions_of(&self, topic: &str) -> Result<i32, RDKafkaErrorCode> {
+        match self.consumer.fetch_metadata(Some(topic), ATTEMPT) {
+            Ok(metadata) => partitions_in(&metadata, topic),
+            Err(error) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        }
     }
 
     /// Where the group stands, in each partition of each topic that exists.
@@ -195,6 +199,16 @@ impl Standing {
     /// committed nothing.
     pub fn lag(&self) -> Option<i64> {
         self.committed.map(|committed| (self.end - committed.max(self.start)).max(0))
+    }
+}
+
+/// What the brokers say of a topic's partitions.
+fn partitions_in(metadata: &Metadata, topic: &str) -> Result<i32, RDKafkaErrorCode> {
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    match found.map(|found| (found.error(), found.partitions().len())) {
+        Some((None, count)) => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        Some((Some(error), _)) => Err(RDKafkaErrorCode::from(error)),
+        None => Err(RDKafkaErrorCode::UnknownTopic),
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn inspect(
     };
     let mut found = vec![brokers(&onlooker)];
     found.extend(onlooker.topics().iter().map(topic));
+    found.extend(settings.dead_letter_topic.as_deref().map(|topic| dead_letter_topic(&onlooker, topic)));
     let standings = match onlooker.standings() {
         Ok(standings) => standings,
         Err(error) => {
@@ -62,6 +63,18 @@ fn topic(KnownTopic { name, partitions, .. }: &KnownTopic) -> Found {
             Found::failed("topics", format!("{name} may not be described by this client; {}", grant(name)))
         }
         Err(error) => Found::failed("topics", format!("{name}: {error}")),
+    }
+}
+
+/// That it may be written to shows only with the first letter.
+fn dead_letter_topic(onlooker: &Onlooker, name: &str) -> Found {
+    match onlooker.partitions_of(name) {
+        Ok(_) => Found::ok("dead letters", format!("the topic {name} is there")),
+        Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Found::failed(
+            "dead letters",
+            format!("the topic {name} does not exist; create it, or correct source.config.dead_letter_topic"),
+        ),
+        Err(error) => Found::failed("dead letters", format!("the topic {name}: {error}")),
     }
 }
 
