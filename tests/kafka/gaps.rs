@@ -1,9 +1,9 @@
 //! Records that are gone before they were read are reported exactly, and passed or waited at.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::harness::{CommittedOffsets, KafkaBroker, Recipe, Relay, Scene, Tally, Writer, wait_until};
+use crate::harness::{CommittedOffsets, Ended, KafkaBroker, Recipe, Relay, Scene, Tally, Writer, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
@@ -80,14 +80,25 @@ fn records_that_retention_took_are_told_and_reading_goes_on_behind_them() {
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_pipeline_that_waits_at_a_gap_goes_on_once_somebody_has_acknowledged_it() {
     let scene = scene("gap-wait");
+    waits_and_goes_on(&scene, |recipe| recipe);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_pipeline_whose_assignments_replace_each_other_waits_at_a_gap_as_well() {
+    let scene = scene("gap-wait-eager");
+    waits_and_goes_on(&scene, |recipe| recipe.consumer("partition.assignment.strategy", "range"));
+}
+
+fn waits_and_goes_on(scene: &Scene<'_>, change: impl FnOnce(Recipe) -> Recipe) {
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 100);
-    let recipe = scene.recipe().change_logs(&topic).option("on_gap", "wait");
+    let recipe = change(scene.recipe().change_logs(&topic).option("on_gap", "wait"));
     let first = scene.run(&[&recipe]);
     let committed = scene.committed(&[(&topic, 2)]);
     wait_until("the first records to be committed", SEEN, || committed.sum() == Some(100));
-    assert!(command(&scene, &["offsets", "acknowledge"], &recipe).contains("no gap"));
+    assert!(command(scene, &["offsets", "acknowledge"], &recipe).contains("no gap"));
     first.stop();
     let position = position_in(&committed, &topic).expect("it was committed");
 
@@ -108,11 +119,13 @@ fn a_pipeline_that_waits_at_a_gap_goes_on_once_somebody_has_acknowledged_it() {
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
     assert_eq!(gap_records(&relay, &topic), Some(20.0));
     assert_eq!(position_in(&committed, &topic), Some(position), "it waits");
+    let times = relay.log().matches("assigned again").count();
+    assert!(times < 20, "assigned again {times} times, which puts the other in doubt each time");
 
-    let dry = command(&scene, &["offsets", "acknowledge", "--dry-run"], &recipe);
+    let dry = command(scene, &["offsets", "acknowledge", "--dry-run"], &recipe);
     assert!(dry.contains(&says) && dry.contains("nothing was acknowledged"), "{dry}");
     assert_eq!(position_in(&committed, &topic), Some(position), "it still waits");
-    let said = command(&scene, &["offsets", "acknowledge"], &recipe);
+    let said = command(scene, &["offsets", "acknowledge"], &recipe);
     assert!(said.contains("the pipeline has gone on"), "{said}");
     wait_until("the rest to be committed", SEEN, || committed.sum() == Some(200));
     wait_until("readiness to say yes", SEEN, || relay.ready() == Some(true));
@@ -120,6 +133,37 @@ fn a_pipeline_that_waits_at_a_gap_goes_on_once_somebody_has_acknowledged_it() {
     relay.stop();
     let mut actions = scene.action_log();
     assert_eq!(actions.read().len(), 180, "all but the 20 that are gone");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_pipeline_that_waits_at_a_gap_is_not_idle() {
+    let scene = scene("gap-idle");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 1, 50);
+    let recipe = scene.recipe().change_logs(&topic).option("on_gap", "wait");
+    let first = scene.run(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("the first records to be committed", SEEN, || committed.sum() == Some(50));
+    first.stop();
+    feeder.change_logs(&topic, 1, 50);
+    KafkaBroker::shared().delete_records_before(&topic, 0, 70);
+
+    let idle = Duration::from_secs(1);
+    let recipe = recipe
+        .source("kill_after_idle_timeout", true)
+        .source("idle_timeout_duration_seconds", idle.as_secs());
+    let mut relay = scene.run(&[&recipe]);
+    wait_until("readiness to say why it waits", SEEN, || {
+        relay.get("/readyz").is_some_and(|(_, body)| body.contains(r#""records":"#))
+    });
+    let waits = Instant::now();
+    wait_until("the idle time to be over", SEEN, || waits.elapsed() > idle * 3);
+    assert!(relay.get("/readyz").is_some_and(|(status, _)| status == 503), "{}", relay.log());
+    command(&scene, &["offsets", "acknowledge"], &recipe);
+    assert_eq!(relay.wait_for_end(SEEN), Ended::Code(0), "{}", relay.log());
+    assert_eq!(committed.sum(), Some(100));
 }
 
 #[test]

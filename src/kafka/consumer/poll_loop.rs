@@ -194,8 +194,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
     /// Whether the recipe lets the pipeline end because nothing comes any more, and nothing is in flight.
     fn has_idled(&mut self) -> bool {
-        if self.waiting || self.trouble {
-            // Nothing could come.
+        if self.waiting || self.trouble || self.slots.iter().any(|slot| slot.gap.is_some()) {
+            // Nothing could come, or not from a partition that waits at a gap.
             self.idle.came();
         }
         let over = self.idle.is_over(Instant::now()) && self.slots.iter().all(|slot| slot.epoch.is_idle());
@@ -277,6 +277,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if let Some(changed) = self.watchdog.look(self.slots.iter(), statistics, connected) {
             reports.stalled(changed);
         }
+        self.find_stopped(statistics);
     }
 
     /// An error from `poll`: most pass by themselves and are counted; a fatal one ends the pipeline, so

@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
 
 use super::poll_loop::PollLoop;
 use super::screen::Screen;
 use super::slots::Slot;
+use super::watchdog::figures_of;
 use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
 use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
 use crate::kafka::gaps::{Acknowledgements, Found, Gap, GapCause, Search};
+use crate::kafka::look_ups::Start;
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
@@ -29,6 +32,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So many times a partition is assigned again at the same offset before its record is tried by itself.
 const ASSIGN_AGAIN: u32 = 3;
 
+/// So long librdkafka may not read a partition that is assigned before it is looked at. Its statistics
+/// are told every 5 s, so it is found so at two of them.
+const STOPPED: Duration = Duration::from_secs(4);
+
 /// Partitions whose position is in doubt.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
@@ -36,6 +43,11 @@ pub(super) struct Doubts {
     not_before: Option<Instant>,
     /// Where a partition stood at its last look, and how often in a row it stood there.
     stood: HashMap<TopicPartition, (i64, u32)>,
+    /// Where the gap begins that was last told of a partition, and how many records were told. Not by
+    /// assignment: a rebalance does not make it another gap.
+    told: HashMap<TopicPartition, (i64, u64)>,
+    /// Since when librdkafka does not read a partition although it is assigned.
+    stopped: HashMap<TopicPartition, Instant>,
     search: Option<Search>,
     acknowledgements: Option<Acknowledgements>,
 }
@@ -62,6 +74,47 @@ impl Doubts {
         }
         self.not_before = None;
         self.sources.pop_front()
+    }
+
+    /// These partitions are assigned, and librdkafka reads none of them `now`. Those that it does not read
+    /// for longer have to be looked at: whether any has.
+    fn found_stopped(&mut self, sources: impl Iterator<Item = TopicPartition>, now: Instant) -> bool {
+        let before = std::mem::take(&mut self.stopped);
+        self.stopped = sources.map(|source| (source.clone(), *before.get(&source).unwrap_or(&now))).collect();
+        let long = |since: &Instant| now.duration_since(*since) >= STOPPED;
+        let due: Vec<_> = self.stopped.extract_if(|_, since| long(since)).map(|(source, _)| source).collect();
+        let any = !due.is_empty();
+        self.raise(due.into_iter());
+        any
+    }
+
+    /// How many records of a gap were not told before; `None` if all of it was.
+    fn untold(&mut self, gap: &Gap) -> Option<u64> {
+        let records = gap.records();
+        let told = match self.told.get(&gap.source) {
+            Some((from, told)) if *from == gap.from => Some(*told),
+            _ => None,
+        };
+        if told.is_some_and(|told| records <= told) {
+            return None;
+        }
+        self.told.insert(gap.source.clone(), (gap.from, records));
+        Some(records - told.unwrap_or(0))
+    }
+
+    /// A partition goes on elsewhere: a gap that begins where it stood would be another one, as in a
+    /// topic that was recreated twice.
+    fn has_moved(&mut self, source: &TopicPartition, to: i64) {
+        if self.told.get(source).is_some_and(|(from, _)| *from != to) {
+            self.told.remove(source);
+        }
+    }
+
+    /// Whether librdkafka would only report this partition's position again. It is assigned once it
+    /// has another one, or the search that is under way there has ended.
+    fn cannot_be_read(&self, slot: &Slot) -> bool {
+        let searched = |search: &Search| search.source == *slot.source() && search.from == slot.next;
+        slot.gap.is_some() || self.search.as_ref().is_some_and(searched)
     }
 
     fn later(&mut self) {
@@ -94,10 +147,29 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         for slot in self.slots.remove(&sources) {
             slot.epoch.close();
         }
+        for Start { source, offset, .. } in &moves {
+            tracing::info!(partition = %source, offset, "assigned again");
+            self.doubts.has_moved(source, *offset);
+        }
         let slots: Vec<Slot> = moves.iter().map(|start| self.open_slot(start)).collect();
         self.slots.add(slots);
         self.committer.watch(self.slots.committables());
         self.reassign(&sources).map_err(ConsumerError::Assignment)
+    }
+
+    /// Finds partitions that librdkafka has stopped reading without anybody knowing: it says so once, in an
+    /// error that stands in its queue, and a pause empties the queue.
+    pub(super) fn find_stopped(&mut self, statistics: &Statistics) {
+        let is_stopped = |slot: &&Slot| {
+            let meant = slot.paused || slot.move_to.is_some() || self.doubts.cannot_be_read(slot);
+            let figures = figures_of(statistics, slot.source());
+            !meant && figures.is_some_and(|figures| matches!(&*figures.fetch_state, "none" | "stopped"))
+        };
+        let stopped: Vec<_> =
+            self.slots.iter().filter(is_stopped).map(|slot| slot.source().clone()).collect();
+        if self.doubts.found_stopped(stopped.into_iter(), Instant::now()) {
+            self.waiting = true;
+        }
     }
 
     /// Says which partitions wait at a gap, and looks for acknowledgements of those.
@@ -213,10 +285,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn found(&mut self, gap: Gap) {
         let Some(slot) = self.slots.iter_mut().find(|slot| *slot.source() == gap.source) else { return };
         let passes = self.parts.delivery.on_gap == OnGap::Continue || slot.acknowledged;
-        // What was told when the partition began to wait is not counted twice.
-        let told = slot.gap.as_ref().map_or(0, Gap::records);
-        if told < gap.records() || slot.gap.is_none() {
-            self.parts.reports.gap(&gap, gap.records().saturating_sub(told));
+        if let Some(records) = self.doubts.untold(&gap) {
+            self.parts.reports.gap(&gap, records);
         }
         if passes {
             tracing::warn!(from = gap.from, to = gap.to, "{gap}: going on at {}", gap.to);
@@ -239,13 +309,55 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if incremental {
             answer_revocation(&self.consumer, sources)?;
         }
-        // An eager assignment replaces the whole list: the others stay where they are.
+        // An eager assignment replaces the whole list: the others stay where they are, but those that
+        // cannot be read from would only be reported anew, and put all others in doubt with them.
         let positions: Vec<_> = self
             .slots
             .iter()
-            .filter(|slot| !incremental || sources.contains(slot.source()))
+            .filter(|slot| {
+                sources.contains(slot.source()) || !(incremental || self.doubts.cannot_be_read(slot))
+            })
             .map(|slot| (slot.source().clone(), slot.next))
             .collect();
         answer_assignment(&self.consumer, &positions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition: 0 }
+    }
+
+    fn deleted(from: i64, to: i64) -> Gap {
+        Gap { source: source(), from, to, cause: GapCause::Deleted }
+    }
+
+    #[test]
+    fn a_gap_is_told_once_and_again_only_for_what_it_has_grown_by() {
+        let mut doubts = Doubts::default();
+        assert_eq!(doubts.untold(&deleted(10, 40)), Some(30));
+        assert_eq!(doubts.untold(&deleted(10, 40)), None, "found again after a rebalance");
+        assert_eq!(doubts.untold(&deleted(10, 45)), Some(5));
+        assert_eq!(doubts.untold(&deleted(60, 61)), Some(1), "another gap");
+        let another_log = Gap { cause: GapCause::AnotherLog { end: 5 }, ..deleted(100, 0) };
+        assert_eq!((doubts.untold(&another_log), doubts.untold(&another_log)), (Some(0), None));
+        doubts.has_moved(&source(), 0);
+        assert_eq!(doubts.untold(&another_log), Some(0), "recreated a second time");
+    }
+
+    #[test]
+    fn a_partition_that_librdkafka_does_not_read_for_longer_is_looked_at() {
+        let mut doubts = Doubts::default();
+        let now = Instant::now();
+        let one = || std::iter::once(source());
+        assert!(!doubts.found_stopped(one(), now), "it may be about to begin");
+        assert!(!doubts.found_stopped(std::iter::empty(), now + STOPPED), "it has begun");
+        assert!(!doubts.found_stopped(one(), now + STOPPED));
+        assert!(doubts.found_stopped(one(), now + STOPPED * 2));
+        assert!(doubts.any());
+        assert!(!doubts.found_stopped(one(), now + STOPPED * 2), "it is given time again");
     }
 }
