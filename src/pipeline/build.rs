@@ -9,6 +9,7 @@ use super::attempts::Attempts;
 use super::registry_watch::RegistryWatch;
 use super::reports::PipelineReports;
 use super::stages::Parts;
+use super::storing::WaitingLetters;
 use super::tally::Tally;
 use crate::action::{self, Action, ActionBuildError, ActionContext};
 use crate::avro::{Decoder, RegistrySetupError, SchemaRegistry};
@@ -146,6 +147,7 @@ impl Pipeline {
             dead_letters,
             failure_mode: delivery.failure_mode,
             failures: Mutex::new(FailureCount::new(delivery.failure_limits)),
+            waiting_letters: WaitingLetters::default(),
             secrets,
             metrics,
             health: Arc::clone(&health),

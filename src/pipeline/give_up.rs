@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::Pipeline;
 use super::stages::{Interrupted, Parts, Stages, wait};
+use super::storing::Storing;
 use crate::dead_letter::{DeadLetter, Failure, Lineage, StoreError};
 use crate::delivery::{Delivery, FailureCount, FailureMode};
 use crate::event::{Envelope, Outcome};
@@ -69,20 +70,20 @@ impl Stages {
         let lineage = Lineage::of(group, &delivery.record);
         let letter =
             DeadLetter { pipeline, lineage: &lineage, record: &delivery.record, envelope, failure: &failure };
-        let mut waited = false;
-        while let Err(error) = dead_letters.store(&letter).await {
+        let mut storing = Storing::new(&self.parts.waiting_letters, health);
+        let mut failed = false;
+        while let Err(error) = storing.attempt(&**dead_letters, &letter).await {
             if mutant::is(Mutant::StepPastAFailedEvent) {
                 break;
             }
-            if !waited {
+            if !failed {
                 tracing::error!(%pipeline, %position, "{error}");
             }
-            waited = true;
-            health.lacks(Condition::DeadLetters, error.to_string());
+            failed = true;
+            storing.waits(error.to_string());
             wait(delivery, STORE_AGAIN).await?;
         }
-        if waited {
-            health.holds(Condition::DeadLetters);
+        if storing.stored() {
             tracing::info!(%pipeline, "dead letters can be stored again");
         }
         let Failure { stage, message, .. } = &failure;

@@ -14,6 +14,7 @@ mod reports;
 mod run;
 mod screen;
 mod stages;
+mod storing;
 mod tally;
 mod trial;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::attempts::{Attempts, BROKEN};
+use super::storing::WaitingLetters;
 use super::tally::Tally;
 use crate::avro::{DecodeError, Decoded, Decoder, SchemaRegistry};
 use crate::dead_letter::{DeadLetterStore, Failure};
@@ -35,6 +36,7 @@ pub(super) struct Parts {
     pub(super) dead_letters: Arc<dyn DeadLetterStore>,
     pub(super) failure_mode: FailureMode,
     pub(super) failures: Mutex<FailureCount>,
+    pub(super) waiting_letters: WaitingLetters,
     /// What no error may show.
     pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,

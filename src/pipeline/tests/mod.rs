@@ -4,6 +4,7 @@ mod deadline;
 mod health;
 mod screening;
 mod starting;
+mod storing;
 mod transforms;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -20,6 +21,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::attempts::Attempts;
 use super::registry_watch::RegistryWatch;
 use super::stages::{Parts, Stages};
+use super::storing::WaitingLetters;
 use super::tally::Tally;
 use super::{Pipeline, PipelineError, Surroundings};
 use crate::action::{Action, ActionError};
@@ -106,6 +108,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
         dead_letters: letters,
         failure_mode: FailureMode::Continue,
         failures: Mutex::default(),
+        waiting_letters: WaitingLetters::default(),
         secrets: Secrets::default(),
         metrics,
         health: HealthBoard::new(Duration::from_secs(60)).pipeline("p"),

@@ -1,0 +1,106 @@
+//! What readiness says while dead letters wait for their store.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
+use crate::telemetry::{Condition, PipelineHealth};
+
+/// How long a store may take before it is said that it takes long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many dead letters of a pipeline wait for their store.
+#[derive(Debug)]
+pub(super) struct WaitingLetters {
+    patience: Duration,
+    count: Mutex<usize>,
+}
+
+impl Default for WaitingLetters {
+    fn default() -> Self {
+        Self::with_patience(PATIENCE)
+    }
+}
+
+impl WaitingLetters {
+    /// A store that takes longer than `patience` is told.
+    pub(super) fn with_patience(patience: Duration) -> Self {
+        Self { patience, count: Mutex::new(0) }
+    }
+
+    /// Nothing panics while it holds this lock.
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One dead letter on its way to its store. Whatever becomes of it, also if the partition is given up
+/// meanwhile, the last one that goes takes back what was said of the store: nobody waits for it any more.
+pub(super) struct Storing<'a> {
+    letters: &'a WaitingLetters,
+    health: &'a PipelineHealth,
+    waits: bool,
+}
+
+impl<'a> Storing<'a> {
+    pub(super) fn new(letters: &'a WaitingLetters, health: &'a PipelineHealth) -> Self {
+        Self { letters, health, waits: false }
+    }
+
+    /// Asks the store once and waits for its answer, however long that takes. One that takes long, such
+    /// as a network file system that hangs, is told meanwhile.
+    pub(super) async fn attempt(
+        &mut self,
+        store: &dyn DeadLetterStore,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let mut answer = store.store(letter);
+        loop {
+            if let Ok(answer) = timeout(self.letters.patience, &mut answer).await {
+                return answer;
+            }
+            let text = format!(
+                "storing a dead letter has taken {} s; see whether its disk or its topic hangs, or somebody holds the lock of its file",
+                began.elapsed().as_secs()
+            );
+            if !self.waits {
+                tracing::warn!(pipeline = self.health.name(), "{text}");
+            }
+            self.waits(text);
+        }
+    }
+
+    /// The letter can't be stored for now.
+    pub(super) fn waits(&mut self, why: String) {
+        // Said under the lock: the last one that goes must not take back what another has just said.
+        let mut count = self.letters.count();
+        if !self.waits {
+            *count += 1;
+            self.waits = true;
+        }
+        self.health.lacks(Condition::DeadLetters, why);
+    }
+
+    /// The letter is stored, so letters can be stored. Whether it had to wait for that.
+    pub(super) fn stored(self) -> bool {
+        let _count = self.letters.count();
+        self.health.holds(Condition::DeadLetters);
+        self.waits
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        if !self.waits {
+            return;
+        }
+        let mut count = self.letters.count();
+        *count -= 1;
+        if *count == 0 {
+            self.health.holds(Condition::DeadLetters);
+        }
+    }
+}
