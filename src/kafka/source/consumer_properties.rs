@@ -13,6 +13,13 @@ use crate::kafka::oauth::OIDC_PROPERTIES;
 /// committer alone, and only for what is finished.
 const OURS: [(&str, &str); 2] = [("enable.auto.commit", "false"), ("enable.auto.offset.store", "false")];
 
+/// How often librdkafka tells its figures: at least so often as the lag and the watchdog need.
+const STATISTICS: (&str, std::ops::RangeInclusive<u32>) = ("statistics.interval.ms", 1..=60_000);
+
+/// Why another interval is not taken.
+const TOO_RARE: &str =
+    "the lag and /livez need librdkafka's statistics at least every 60000 ms; 5000 ms are used instead";
+
 /// Loads native code into the process.
 const REFUSED: &str = "plugin.library.paths";
 
@@ -57,6 +64,8 @@ pub(super) fn of_recipe(
             }
         } else if name == REFUSED {
             findings.error(&at, "loads native code into this process, which is not allowed; remove the key");
+        } else if is_too_rare(name, &value) {
+            findings.warning(&at, format!("has no effect: {TOO_RARE}"));
         } else if is_ours_to_read(name) {
             properties.insert(name.clone(), value);
         } else if let Some(refusal) = refusal(name, &value) {
@@ -84,6 +93,11 @@ pub(super) fn of_environment(
             if OURS.iter().any(|(owned, _)| owned == name) || name == REFUSED {
                 return false;
             }
+            if is_too_rare(name, value) {
+                let text = format!("KAFKA_PROPERTIES_STATISTICS_INTERVAL_MS has no effect: {TOO_RARE}");
+                findings.warning(at, text);
+                return false;
+            }
             if is_ours_to_read(name) {
                 return true;
             }
@@ -100,6 +114,13 @@ pub(super) fn of_environment(
             refusal.is_none()
         })
         .collect()
+}
+
+/// Whether this turns off, in effect, what is made of librdkafka's statistics. What is no number is librdkafka's
+/// to refuse.
+fn is_too_rare(name: &str, value: &str) -> bool {
+    let (statistics, often_enough) = STATISTICS;
+    name == statistics && value.trim().parse().is_ok_and(|ms| !often_enough.contains(&ms))
 }
 
 /// What librdkafka is never given: it says where tokens come from.

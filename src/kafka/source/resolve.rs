@@ -316,6 +316,26 @@ mod tests {
     }
 
     #[test]
+    fn statistics_that_would_be_too_rare_for_the_watchdog_are_warned_about_and_left_at_our_interval() {
+        let told = |interval| {
+            let config = with_properties([("statistics.interval.ms", interval)]);
+            let mut findings = Findings::default();
+            let settings =
+                config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+            let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
+            (settings.properties.get("statistics.interval.ms").cloned(), texts.join("\n"))
+        };
+        assert_eq!(told("1000"), (Some("1000".to_owned()), String::new()));
+        for interval in ["0", "60001"] {
+            let (given, text) = told(interval);
+            assert!(given.is_none() && text.contains("has no effect: the lag and /livez"), "{text}");
+        }
+        let environment = Environment::from([("KAFKA_PROPERTIES_STATISTICS_INTERVAL_MS", "0")]);
+        let settings = resolved(&KafkaSourceConfig::default(), &environment).unwrap();
+        assert!(!settings.properties.contains_key("statistics.interval.ms"));
+    }
+
+    #[test]
     fn a_cloud_recipe_differs_by_its_defaults_alone() {
         let cloud = KafkaSourceConfig { kind: SourceKind::DatahubCloud, ..Default::default() };
         let settings = resolved(&cloud, &Environment::default()).unwrap();
