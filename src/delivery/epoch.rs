@@ -175,6 +175,12 @@ impl PartitionEpoch {
         self.tracker().unfinished()
     }
 
+    /// How many events are finished and come again if this assignment ends now, since one below them is
+    /// not finished.
+    pub fn finished_above(&self) -> usize {
+        self.tracker().finished_above()
+    }
+
     /// Whether everything that was handed on is finished.
     pub fn is_idle(&self) -> bool {
         let received = self.next_offset();

@@ -119,6 +119,11 @@ impl Tracker {
         self.handed.len() - self.finished
     }
 
+    /// How many events are finished although one below them is not: they come again if it stays so.
+    pub fn finished_above(&self) -> usize {
+        self.finished - self.finished_in_front
+    }
+
     /// Whether a drain has anything left to wait for: an event that is being worked on, or one that
     /// waits below the highest started offset.
     pub fn is_drained(&self) -> bool {
@@ -165,8 +170,10 @@ mod tests {
         assert!(tracker.finish(15));
         assert!(tracker.finish(12));
         assert_eq!(tracker.watermark(20), 10);
+        assert_eq!(tracker.finished_above(), 2);
         assert!(tracker.finish(10));
         assert_eq!(tracker.watermark(20), 20);
+        assert_eq!(tracker.finished_above(), 0);
     }
 
     #[test]

@@ -132,6 +132,15 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if !drained() {
             tracing::warn!("actions did not finish within the drain time; their events come again");
         }
+        for epoch in &epochs {
+            let events = epoch.finished_above();
+            if events > 0 {
+                tracing::warn!(
+                    partition = %epoch.source(), events,
+                    "finished events come again: one below them is not finished, it waits for its next attempt or takes too long"
+                );
+            }
+        }
         let last = self.slots.iter().filter(|slot| given_up(slot)).map(Slot::committable).collect();
         if !self.committer.commit_finally(last, deadline) {
             tracing::warn!("the last commit was not confirmed in time; what it covered may come again");
