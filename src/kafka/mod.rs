@@ -18,7 +18,7 @@ mod onlookers;
 mod gaps;
 mod consumer;
 
-pub use client::{ConsumerError, OutgoingRecord, Producer, StartError, is_too_large};
+pub use client::{ConsumerError, OutgoingRecord, Producer, StartError, is_about_the_record, is_too_large};
 pub use consumer::{
     CommitBell, ConsumerParts, RebalanceKind, Reports, Screen, ScreenCounts, Screening, consume,
 };

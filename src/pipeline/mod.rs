@@ -23,7 +23,7 @@ mod tests;
 pub use build::{BuildError, Pipeline, Surroundings};
 pub use inspection::{Found, Verdict, inspect};
 pub use preview::{Preview, PreviewError, Shown};
-pub use replay::{LetterDecoder, ReplayOutcome, Replayer, send_back};
+pub use replay::{LetterDecoder, ReplayOutcome, Replayer, may_replay, send_back};
 pub use run::{Ended, PipelineError};
 pub use tally::Summary;
 pub use trial::{DroppedBy, Judgement, Trial};

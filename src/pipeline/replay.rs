@@ -13,7 +13,7 @@ use crate::avro::{Decoded, Decoder, RegistrySetupError, SchemaRegistry};
 use crate::dead_letter::Letter;
 use crate::delivery::{Delivery, FailureLimits, FailureMode, PartitionEpoch};
 use crate::event::{DropReason, Envelope, Outcome, Record, Route, Stage};
-use crate::kafka::{OutgoingRecord, Producer, is_too_large};
+use crate::kafka::{OutgoingRecord, Producer, is_about_the_record};
 use crate::recipe::Recipe;
 
 /// Takes dead letters through the filters, transforms and action of a recipe, one at a time, with its
@@ -77,12 +77,13 @@ impl Replayer {
     /// Replays one letter. When it returns [`ReplayOutcome::Acted`], [`ReplayOutcome::Dropped`] or
     /// [`ReplayOutcome::FailedAgain`] the letter has come to its end, and must not be replayed again.
     pub async fn replay(&self, letter: &Letter) -> ReplayOutcome {
-        let outcome = match (&letter.record, letter.envelope()) {
-            (Some(record), _) => match route_of(&self.pipeline.consumer.topics, record) {
-                Ok(route) => self.run(delivery(record, letter, route), None).await,
-                Err(reason) => return ReplayOutcome::Refused(reason),
-            },
-            (None, Ok(envelope)) => {
+        let content = match replayable(letter, &self.pipeline.consumer.topics) {
+            Ok(content) => content,
+            Err(reason) => return ReplayOutcome::Refused(reason),
+        };
+        let outcome = match content {
+            Replayable::Record(record, route) => self.run(delivery(record, letter, route), None).await,
+            Replayable::Event(envelope) => {
                 let record = Record {
                     position: envelope.position.clone(),
                     timestamp_ms: None,
@@ -91,9 +92,8 @@ impl Replayer {
                     headers: Vec::new(),
                 };
                 // The route is not looked at: there is nothing to decode.
-                self.run(delivery(&record, letter, Route::PlatformEvent), Some(envelope)).await
+                self.run(delivery(&record, letter, Route::PlatformEvent), Some(*envelope)).await
             }
-            (None, Err(reason)) => return ReplayOutcome::Refused(reason),
         };
         match outcome {
             Some(Outcome::Acted(_)) => ReplayOutcome::Acted,
@@ -138,16 +138,46 @@ impl Replayer {
     }
 }
 
+/// What of a letter can be replayed.
+enum Replayable<'a> {
+    /// The record that it came from, and its topic's route.
+    Record(&'a Record, Route),
+    /// Only the event.
+    Event(Box<Envelope>),
+}
+
+/// What of a letter goes through a recipe that reads these topics, or why nothing does.
+fn replayable<'a>(letter: &'a Letter, topics: &[(String, Route)]) -> Result<Replayable<'a>, String> {
+    match &letter.record {
+        Some(record) => Ok(Replayable::Record(record, route_of(topics, record)?)),
+        None => Ok(Replayable::Event(Box::new(letter.envelope()?))),
+    }
+}
+
+/// The record of a letter that goes back to its topic, or why it does not.
+fn returnable<'a>(letter: &'a Letter, topics: &[(String, Route)]) -> Result<&'a Record, String> {
+    let text = "the letter has no original record, only the event; replay it through the action";
+    let record = letter.record.as_ref().ok_or(text)?;
+    route_of(topics, record)?;
+    Ok(record)
+}
+
+/// Whether a recipe that reads these topics takes a letter, as far as that can be known without
+/// replaying it: through its action, or back `to_topic`.
+///
+/// # Errors
+/// Why the letter would be refused.
+pub fn may_replay(letter: &Letter, topics: &[(String, Route)], to_topic: bool) -> Result<(), String> {
+    if to_topic { returnable(letter, topics).map(drop) } else { replayable(letter, topics).map(drop) }
+}
+
 /// Sends a letter's record back to the topic and partition that it came from, with the letter's id and
 /// round in its headers. Only to topics that the recipe reads: a letter names its topic itself.
 pub async fn send_back(letter: &Letter, producer: &Producer, topics: &[(String, Route)]) -> ReplayOutcome {
-    let Some(record) = &letter.record else {
-        let text = "the letter has no original record, only the event; replay it through the action";
-        return ReplayOutcome::Refused(text.to_owned());
+    let record = match returnable(letter, topics) {
+        Ok(record) => record,
+        Err(reason) => return ReplayOutcome::Refused(reason),
     };
-    if let Err(reason) = route_of(topics, record) {
-        return ReplayOutcome::Refused(reason);
-    }
     let headers = letter.headers_to_send_back();
     let outgoing = OutgoingRecord {
         topic: &record.position.source.topic,
@@ -160,7 +190,9 @@ pub async fn send_back(letter: &Letter, producer: &Producer, topics: &[(String, 
     };
     match producer.send(&outgoing).await {
         Ok(()) => ReplayOutcome::Sent,
-        Err(error) if is_too_large(&error) => ReplayOutcome::Refused(error.to_string()),
+        Err(error) if is_about_the_record(&error) => {
+            ReplayOutcome::Refused(format!("{} does not take this record: {error}", record.position.source))
+        }
         Err(error) => ReplayOutcome::Broken(format!(
             "{} does not take the record {}: {error}",
             record.position.source, letter.lineage.id

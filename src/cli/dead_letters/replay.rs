@@ -19,7 +19,7 @@ use crate::dead_letter::{Journal, Letter, LetterKey, Replayed};
 use crate::environment::Environment;
 use crate::event::Route;
 use crate::kafka::Producer;
-use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, send_back};
+use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, may_replay, send_back};
 use crate::recipe::Recipe;
 use crate::telemetry::{HealthBoard, Metrics};
 
@@ -78,8 +78,9 @@ pub(super) async fn replay(
     if args.dry_run {
         let done = Journal::read(&path)
             .map_err(|error| CommandError::said(format!("{}: {error}", path.display())))?;
+        let may = |letter: &Letter| may_replay(letter, &recipe.consumer.topics, args.to_topic);
         let what = if args.to_topic { "send to its topic" } else { "replay" };
-        return run.rehearse(letters, |key| done.contains(key), what).await;
+        return run.rehearse(letters, |key| done.contains(key), (what, may)).await;
     }
     let journal = Journal::open(&path).map_err(CommandError::said)?;
     let stop = CancellationToken::new();
@@ -197,11 +198,15 @@ impl<O: Write> Run<'_, O> {
         &mut self,
         mut letters: Letters,
         done: impl Fn(&LetterKey) -> bool,
-        what: &str,
+        (what, may): (&str, impl Fn(&Letter) -> Result<(), String>),
     ) -> Result<ExitCode, CommandError> {
         let mut due = 0_u64;
         while let Some(letter) = letters.next_letter().await? {
             if let Some(letter) = self.due(letter, &done)? {
+                if let Err(reason) = may(&letter) {
+                    self.refuse(&letter, &reason)?;
+                    continue;
+                }
                 due += 1;
                 let (id, round) = (printable(&letter.lineage.id), letter.lineage.round);
                 writeln!(self.output, "would {what}: {id} (round {round} of {})", self.max_rounds)?;

@@ -15,5 +15,5 @@ pub(super) use context::{
     RebalanceRequest, RelayConsumer, RelayContext, answer_assignment, answer_revocation, partition_list,
 };
 pub use error::{ConsumerError, StartError};
-pub use producer::{OutgoingRecord, Producer, is_too_large};
+pub use producer::{OutgoingRecord, Producer, is_about_the_record, is_too_large};
 pub(super) use received::owned_record;

@@ -131,6 +131,24 @@ pub fn is_too_large(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
 
+/// Whether an error is about the record that was sent, and leaves others to be taken: it is too large or
+/// damaged, the topic takes no such timestamp or no record without a key, or has no such partition.
+pub fn is_about_the_record(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    is_too_large(error)
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::UnknownPartition
+                    | Code::InvalidMessage
+                    | Code::InvalidMessageSize
+                    | Code::InvalidTimestamp
+                    | Code::InvalidRecord
+                    | Code::MessageBatchTooLarge
+            )
+        )
+}
+
 /// A pipeline's producer logs, and fetches tokens, as its consumer does.
 fn create(
     settings: &ConsumerSettings,
@@ -139,4 +157,30 @@ fn create(
     let context = RelayContext::new(pipeline, settings)?;
     FutureProducer::from_config_and_context(&producer_config(settings), context)
         .map_err(ConsumerError::Create)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_kafka_refuses_is_told_from_a_kafka_that_takes_none() {
+        let is_about_the_record = |code| is_about_the_record(&KafkaError::MessageProduction(code));
+        for code in [
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::InvalidTimestamp,
+            RDKafkaErrorCode::InvalidRecord,
+            RDKafkaErrorCode::MessageSizeTooLarge,
+        ] {
+            assert!(is_about_the_record(code), "{code:?}");
+        }
+        for code in [
+            RDKafkaErrorCode::MessageTimedOut,
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::Fatal,
+        ] {
+            assert!(!is_about_the_record(code), "{code:?}");
+        }
+    }
 }
