@@ -99,8 +99,7 @@ impl DatahubSettings {
             of("DATAHUB_GMS_HOST", "localhost"),
             of("DATAHUB_GMS_PORT", "8080"),
         );
-        let base_path = environment.get("DATAHUB_GMS_BASE_PATH").filter(|path| *path != "/");
-        let url = format!("{protocol}://{host}:{port}{}", base_path.unwrap_or_default());
+        let url = format!("{protocol}://{host}:{port}{}", gms_base_path(environment));
         let Some(server) = http_url(&url) else {
             // What comes from a variable is not shown.
             findings.warning(
@@ -202,6 +201,13 @@ fn system_client(environment: &Environment) -> DatahubAuth {
     }
 }
 
+/// The path in front of all that the metadata service serves, from `DATAHUB_GMS_BASE_PATH`: empty, or with
+/// a slash in front and none behind, however the variable writes it.
+pub(crate) fn gms_base_path(environment: &Environment) -> String {
+    let path = environment.get("DATAHUB_GMS_BASE_PATH").unwrap_or_default().trim_matches('/');
+    if path.is_empty() { String::new() } else { format!("/{path}") }
+}
+
 fn http_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
@@ -255,6 +261,25 @@ mod tests {
         assert_eq!((id.as_str(), secret.expose_secret()), ("__datahub_system", "canary"));
         assert!(of(&Environment::from([("DATAHUB_GMS_PORT", "99999")])).is_none());
         assert_eq!(findings.errors(), 0, "nobody asked for it");
+    }
+
+    #[test]
+    fn the_base_path_may_be_written_with_slashes_or_without() {
+        for (written, expected) in [
+            ("datahub", "/datahub"),
+            ("/datahub/", "/datahub"),
+            ("/a/b", "/a/b"),
+            ("/", ""),
+            ("//", ""),
+            ("", ""),
+        ] {
+            let environment = Environment::from([("DATAHUB_GMS_BASE_PATH", written)]);
+            assert_eq!(gms_base_path(&environment), expected, "{written}");
+        }
+        let environment = Environment::from([("DATAHUB_GMS_BASE_PATH", "datahub/")]);
+        let settings =
+            DatahubSettings::of_environment(&environment, &KeyPath::root(), &mut Findings::default());
+        assert_eq!(settings.unwrap().server.as_str(), "http://localhost:8080/datahub");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::config::RegistryConfig;
 use super::settings::{Patience, RegistryAuth, RegistrySettings};
+use crate::datahub::gms_base_path;
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -58,7 +59,7 @@ impl RegistryConfig {
         };
         match (&settings.certificate_file, &settings.key_file) {
             // One of the two may be what another error is about.
-            _ if findings.errors() > 0 => {}
+            _ if findings.errors() > errors => {}
             (Some(_), None) => {
                 findings.error(&at.key("ssl.key.location"), "is missing: the certificate needs its key")
             }
@@ -169,6 +170,10 @@ fn registry_urls(
     for url in text.split(',').map(str::trim) {
         // The text itself is not shown: it may hold a password.
         match Url::parse(url) {
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => findings.error(
+                at,
+                format!("a query (`?…`) or fragment (`#…`) is not sent to a registry{origin}; leave it out, and percent-encode `?` and `#` where they are part of a password or path"),
+            ),
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 urls.push(without_user_info(url));
             }
@@ -189,7 +194,7 @@ fn from_environment(environment: &Environment) -> (String, String) {
             return (url.to_owned(), format!(" in the variable {name}"));
         }
     }
-    let base_path = environment.get("DATAHUB_GMS_BASE_PATH").filter(|path| *path != "/").unwrap_or_default();
+    let base_path = gms_base_path(environment);
     let origin = if base_path.is_empty() { "" } else { " (from the variable DATAHUB_GMS_BASE_PATH)" };
     (format!("http://localhost:8080{base_path}/schema-registry/api/"), origin.to_owned())
 }
@@ -258,8 +263,13 @@ mod tests {
             variables.remove(0);
         }
         assert_eq!(urls(None, &Environment::default()), ["http://localhost:8080/schema-registry/api/"]);
-        let root = Environment::from([("DATAHUB_GMS_BASE_PATH", "/")]);
-        assert_eq!(urls(None, &root), ["http://localhost:8080/schema-registry/api/"]);
+        for (base_path, expected) in [
+            ("/", "http://localhost:8080/schema-registry/api/"),
+            ("gms/", "http://localhost:8080/gms/schema-registry/api/"),
+        ] {
+            let environment = Environment::from([("DATAHUB_GMS_BASE_PATH", base_path)]);
+            assert_eq!(urls(None, &environment), [expected], "{base_path}");
+        }
     }
 
     #[test]
@@ -299,6 +309,50 @@ mod tests {
                 resolved(&RegistryConfig::default(), Some(wrong), &Environment::default()).unwrap_err();
             assert!(error.contains("expected a URL") && !error.contains("canary"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn a_query_or_a_fragment_is_refused_without_showing_it() {
+        for wrong in
+            ["http://r/?key=canary", "http://r/#canary", "http://r?", "http://a:1,http://b:2/x?canary"]
+        {
+            let error =
+                resolved(&RegistryConfig::default(), Some(wrong), &Environment::default()).unwrap_err();
+            assert!(error.starts_with("a query") && !error.contains("canary"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_or_a_key_alone_is_reported_whatever_else_the_recipe_has_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pem");
+        std::fs::write(&file, "").unwrap();
+        let file = Some(file.display().to_string());
+        let certificate = RegistryConfig { ssl_certificate_location: file.clone(), ..Default::default() };
+        let key = RegistryConfig { ssl_key_location: file, ..Default::default() };
+        for (config, missing) in [(certificate, "ssl.key.location"), (key, "ssl.certificate.location")] {
+            let mut findings = Findings::default();
+            findings.error(&KeyPath::root().key("name"), "is missing");
+            let settings = config.resolve(None, &Environment::default(), &KeyPath::root(), &mut findings);
+            assert!(settings.is_none());
+            let at: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
+            assert_eq!(at, ["name".to_owned(), format!("schema_registry_config[\"{missing}\"]")]);
+        }
+    }
+
+    #[test]
+    fn a_source_of_credentials_is_accepted_unless_it_is_the_login_to_kafka() {
+        let with = |source: &str| RegistryConfig {
+            basic_auth_credentials_source: Some(source.to_owned()),
+            basic_auth_user_info: Some("a:b".to_owned()),
+            ..Default::default()
+        };
+        for source in ["USER_INFO", "URL"] {
+            let settings = resolved(&with(source), None, &Environment::default()).unwrap();
+            assert!(matches!(settings.auth, RegistryAuth::Basic { .. }), "{source}");
+        }
+        let error = resolved(&with("SASL_INHERIT"), None, &Environment::default()).unwrap_err();
+        assert!(error.starts_with("SASL_INHERIT is not taken"), "{error}");
     }
 
     #[test]
