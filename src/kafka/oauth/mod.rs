@@ -85,6 +85,9 @@ struct Token {
 #[error("{0}")]
 pub struct TokenError(String);
 
+/// What is said where OAUTHBEARER is asked for and nothing gives tokens.
+const NO_SOURCE: &str = "nothing says where OAUTHBEARER tokens come from; set oauth_cb, or sasl.oauthbearer.method to oidc, in consumer_config";
+
 /// What a client's context answers to librdkafka's request for a token.
 ///
 /// # Errors
@@ -92,7 +95,7 @@ pub struct TokenError(String);
 pub(crate) fn token_of(tokens: Option<&Tokens>) -> Result<OAuthToken, Box<dyn Error>> {
     match tokens {
         Some(tokens) => Ok(tokens.token()?),
-        None => Err("nothing says where OAUTHBEARER tokens come from; set oauth_cb, or sasl.oauthbearer.method to oidc, in consumer_config".into()),
+        None => Err(NO_SOURCE.into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::aws_credentials::{AwsSources, is_http, region_of};
-use super::{EventHubsSettings, MskIamSettings, OauthSettings, OidcSettings};
+use super::{EventHubsSettings, MskIamSettings, NO_SOURCE, OauthSettings, OidcSettings};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -24,6 +24,9 @@ pub(in crate::kafka) const OIDC_PROPERTIES: [&str; 6] = [
     "sasl.oauthbearer.token.endpoint.url",
 ];
 
+/// Two names of the same property.
+const MECHANISM: [&str; 2] = ["sasl.mechanism", "sasl.mechanisms"];
+
 /// Takes what concerns tokens out of `properties` and says where tokens come from; `None` if nowhere, or
 /// if there is an error. `at` is the path of `connection`.
 pub(in crate::kafka) fn settings_of(
@@ -36,15 +39,22 @@ pub(in crate::kafka) fn settings_of(
     let callback = properties.remove("oauth_cb");
     let mut oidc: BTreeMap<&str, String> =
         OIDC_PROPERTIES.into_iter().filter_map(|name| Some((name, properties.remove(name)?))).collect();
-    let method = oidc.remove("sasl.oauthbearer.method");
     if let Some(callback) = callback {
+        for name in oidc.keys() {
+            findings.warning(&at.key(name), "has no effect beside oauth_cb, which gives the tokens");
+        }
         return of_callback(&callback, environment, &at.key("oauth_cb"), findings);
     }
+    let method = oidc.remove("sasl.oauthbearer.method");
     match method.as_deref() {
         Some("oidc" | "OIDC") => of_oidc(&oidc, &at, findings),
         None | Some("default" | "DEFAULT") => {
             for name in oidc.keys() {
                 findings.warning(&at.key(name), "has no effect without sasl.oauthbearer.method: oidc");
+            }
+            let asks = |name: &&str| properties.get(*name).is_some_and(|value| value == "OAUTHBEARER");
+            if let Some(name) = MECHANISM.into_iter().find(asks) {
+                findings.error(&at.key(name), NO_SOURCE);
             }
             None
         }

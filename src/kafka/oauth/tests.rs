@@ -242,6 +242,40 @@ fn what_says_where_tokens_come_from_is_checked() {
     assert_eq!(region(&[("AWS_DEFAULT_REGION", "eu-west-1"), ("AWS_REGION", "eu-west-3")]), "eu-west-3");
 }
 
+#[test]
+fn oauthbearer_without_anything_that_gives_tokens_is_an_error_at_the_mechanism() {
+    let nothing = Environment::default();
+    for name in ["sasl.mechanism", "sasl.mechanisms"] {
+        for more in [None, Some(("sasl.oauthbearer.method", "default"))] {
+            let given: Vec<_> = [(name, "OAUTHBEARER")].into_iter().chain(more).collect();
+            let errors = settings(&given, &nothing).err().unwrap();
+            let at = format!("consumer_config[\"{name}\"]: nothing says where OAUTHBEARER tokens come from");
+            assert!(errors.len() == 1 && errors[0].starts_with(&at), "{errors:?}");
+        }
+        assert!(settings(&[(name, "OAUTHBEARER"), MSK[0]], &nothing).unwrap().is_some());
+        assert!(settings(&[(name, "PLAIN")], &nothing).unwrap().is_none());
+    }
+}
+
+#[test]
+fn what_an_openid_provider_needs_has_no_effect_beside_a_callback() {
+    let mut properties = BTreeMap::from(
+        [MSK[0], ("sasl.oauthbearer.method", "oidc"), ("sasl.oauthbearer.client.id", "id")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let mut findings = Findings::default();
+    let settings = settings_of(&mut properties, &Environment::default(), &KeyPath::root(), &mut findings);
+    assert!(matches!(settings, Some(OauthSettings::MskIam(_))));
+    let texts: Vec<String> =
+        findings.into_iter().map(|finding| format!("{}: {}", finding.at, finding.text)).collect();
+    assert_eq!(
+        texts,
+        ["client.id", "method"].map(|name| format!(
+            "consumer_config[\"sasl.oauthbearer.{name}\"]: has no effect beside oauth_cb, which gives the tokens"
+        ))
+    );
+}
+
 /// Fails once, then gives tokens that are numbered and live for a second.
 struct Scripted(AtomicI64);
 

@@ -87,10 +87,15 @@ pub(super) fn of_environment(
     at: &KeyPath,
     findings: &mut Findings,
 ) -> BTreeMap<String, String> {
-    given
+    let mut ours = Vec::new();
+    let taken = given
         .into_iter()
         .filter(|(name, value)| {
-            if OURS.iter().any(|(owned, _)| owned == name) || name == REFUSED {
+            let owned = OURS.iter().find(|(owned, _)| owned == name);
+            if owned.is_some() || name == REFUSED {
+                if owned.is_none_or(|(_, always)| value != always) {
+                    ours.push(variable_of(name));
+                }
                 return false;
             }
             if is_too_rare(name, value) {
@@ -105,15 +110,22 @@ pub(super) fn of_environment(
             if let Some(refusal) = &refusal {
                 // What comes from a variable is not shown, secret or not.
                 let refusal = refusal.replace(value.as_str(), "…");
-                let variable = name.to_uppercase().replace('.', "_");
-                let text = format!(
-                    "KAFKA_PROPERTIES_{variable} has no effect, librdkafka does not take it: {refusal}"
-                );
+                let variable = variable_of(name);
+                let text = format!("{variable} has no effect, librdkafka does not take it: {refusal}");
                 findings.warning(at, text);
             }
             refusal.is_none()
         })
-        .collect()
+        .collect();
+    if !ours.is_empty() {
+        findings.warning(at, format!("{}: this program decides it, no effect here", ours.join(", ")));
+    }
+    taken
+}
+
+/// The variable that sets a property.
+fn variable_of(property: &str) -> String {
+    format!("KAFKA_PROPERTIES_{}", property.to_uppercase().replace('.', "_"))
 }
 
 /// Whether this turns off, in effect, what is made of librdkafka's statistics. What is no number is librdkafka's

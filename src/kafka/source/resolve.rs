@@ -38,12 +38,7 @@ impl KafkaSourceConfig {
             let text = "does not go together with group.protocol: consumer: whether such a group has other members, whose progress it would take back, cannot be seen; remove one of the two, and reset the offsets with `datahub-relay offsets reset` while nobody is in the group";
             findings.error(&at.key("reset_offsets"), text);
         }
-        if self.consumer_id.is_some() {
-            findings.warning(
-                &at.key("consumer_id"),
-                "has no effect: the consumer group is the pipeline's name, or group.id of consumer_config",
-            );
-        }
+        self.review_without_effect(at, findings);
         let settings = ConsumerSettings {
             kind: self.kind,
             group_id,
@@ -89,6 +84,27 @@ impl KafkaSourceConfig {
                 at,
                 "is a topic that this recipe reads: each dead letter would come again and fail again; name another",
             );
+        }
+    }
+
+    /// A word on each key that another one, or its absence, makes idle.
+    fn review_without_effect(&self, at: &KeyPath, findings: &mut Findings) {
+        if self.consumer_id.is_some() {
+            findings.warning(
+                &at.key("consumer_id"),
+                "has no effect: the consumer group is the pipeline's name, or group.id of consumer_config",
+            );
+        }
+        if self.async_commit_interval.is_some() && !self.async_commit_enabled {
+            let text = "has no effect without async_commit_enabled: true";
+            findings.warning(&at.key("async_commit_interval"), text);
+        }
+        if let (Some(counts), Some(other)) =
+            (self.enable_mcl_pre_deserialization_filter, self.enable_pre_deserialization_filter)
+            && counts != other
+        {
+            let text = format!("has no effect: enable_mcl_pre_deserialization_filter: {counts} counts");
+            findings.warning(&at.key("enable_pre_deserialization_filter"), text);
         }
     }
 
@@ -146,6 +162,10 @@ impl ConnectionConfig {
             },
         };
         let servers = servers.to_owned();
+        if self.bootstrap.as_ref().is_some_and(|bootstrap| *bootstrap != servers) {
+            let text = "has no effect: bootstrap.servers of consumer_config counts";
+            findings.warning(&at.key("bootstrap"), text);
+        }
         match (wrong_broker(&servers), origin) {
             (None, _) => {}
             (Some(_), Origin::Recipe(at)) if servers.trim().is_empty() => findings.error(
@@ -367,13 +387,108 @@ mod tests {
         let config = KafkaSourceConfig {
             consumer_id: Some("me".to_owned()),
             idle_timeout_duration_seconds: Some(5.0),
+            async_commit_interval: Some(500),
+            enable_mcl_pre_deserialization_filter: Some(false),
+            enable_pre_deserialization_filter: Some(true),
+            connection: ConnectionConfig {
+                bootstrap: Some("a:1".to_owned()),
+                ..with_properties([("bootstrap.servers", "b:2")]).connection
+            },
             ..Default::default()
         };
         let mut findings = Findings::default();
         let settings = config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
-        assert_eq!(settings.idle_timeout, None);
-        let at: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
-        assert_eq!(at, ["consumer_id", "idle_timeout_duration_seconds"]);
+        assert_eq!((settings.idle_timeout, config.async_commit(), config.scans()), (None, None, false));
+        assert_eq!(settings.properties["bootstrap.servers"], "b:2");
+        let texts: Vec<String> =
+            findings.into_iter().map(|finding| format!("{}: {}", finding.at, finding.text)).collect();
+        assert_eq!(
+            texts,
+            [
+                "connection.bootstrap: has no effect: bootstrap.servers of consumer_config counts",
+                "consumer_id: has no effect: the consumer group is the pipeline's name, or group.id of consumer_config",
+                "async_commit_interval: has no effect without async_commit_enabled: true",
+                "enable_pre_deserialization_filter: has no effect: enable_mcl_pre_deserialization_filter: false counts",
+                "idle_timeout_duration_seconds: has no effect without kill_after_idle_timeout: true",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_said_twice_alike_is_not_warned_about() {
+        let config = KafkaSourceConfig {
+            async_commit_enabled: true,
+            async_commit_interval: Some(500),
+            enable_mcl_pre_deserialization_filter: Some(true),
+            enable_pre_deserialization_filter: Some(true),
+            connection: ConnectionConfig {
+                bootstrap: Some("a:1".to_owned()),
+                ..with_properties([("bootstrap.servers", "a:1")]).connection
+            },
+            ..Default::default()
+        };
+        let mut findings = Findings::default();
+        assert!(config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).is_some());
+        assert_eq!(findings.into_iter().count(), 0);
+    }
+
+    #[test]
+    fn time_outs_and_the_patience_of_commits_arrive() {
+        let config = KafkaSourceConfig {
+            commit_retry_count: Some(7),
+            commit_retry_backoff: Some(2.5),
+            connection: ConnectionConfig { client_timeout_seconds: Some(12.5), ..Default::default() },
+            ..Default::default()
+        };
+        let settings = resolved(&config, &Environment::default()).unwrap();
+        assert_eq!(
+            (settings.commit_attempts, settings.commit_backoff_cap),
+            (7, Duration::from_millis(2_500))
+        );
+        let librdkafkas = client_config::consumer_config(&settings);
+        assert_eq!(librdkafkas.get("socket.timeout.ms"), Some("12500"));
+    }
+
+    #[test]
+    fn the_environment_names_the_three_topics_and_an_empty_map_of_routes_names_none() {
+        let environment = Environment::from([
+            ("METADATA_CHANGE_LOG_VERSIONED_TOPIC_NAME", "versioned"),
+            ("METADATA_CHANGE_LOG_TIMESERIES_TOPIC_NAME", "timeseries"),
+            ("PLATFORM_EVENT_TOPIC_NAME", "platform"),
+        ]);
+        let config: KafkaSourceConfig =
+            serde_json::from_value(serde_json::json!({"topic_routes": {}})).unwrap();
+        for config in [config, KafkaSourceConfig::default()] {
+            assert_eq!(
+                resolved(&config, &environment).unwrap().topics,
+                [
+                    ("versioned".to_owned(), Route::ChangeLog),
+                    ("timeseries".to_owned(), Route::ChangeLog),
+                    ("platform".to_owned(), Route::PlatformEvent),
+                ]
+            );
+            assert_eq!(resolved(&config, &Environment::default()).unwrap().topics.len(), 3);
+        }
+    }
+
+    #[test]
+    fn what_the_environment_sets_of_ours_is_named_in_one_warning() {
+        let environment = Environment::from([
+            ("KAFKA_PROPERTIES_ENABLE_AUTO_COMMIT", "true"),
+            ("KAFKA_PROPERTIES_ENABLE_AUTO_OFFSET_STORE", "false"),
+            ("KAFKA_PROPERTIES_PLUGIN_LIBRARY_PATHS", "canary.so"),
+        ]);
+        let mut findings = Findings::default();
+        let config = KafkaSourceConfig::default();
+        let settings = config.resolve("p", &environment, &KeyPath::root(), &mut findings).unwrap();
+        assert!(!settings.properties.contains_key("plugin.library.paths"));
+        let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "KAFKA_PROPERTIES_ENABLE_AUTO_COMMIT, KAFKA_PROPERTIES_PLUGIN_LIBRARY_PATHS: this program decides it, no effect here"
+            ]
+        );
     }
 
     #[test]
