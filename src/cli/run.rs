@@ -83,6 +83,9 @@ impl RunArgs {
 pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
     let loaded = recipe::load(&args.config, environment);
     tell(&loaded);
+    if let Some(text) = without_effect(environment) {
+        tracing::info!("{text}");
+    }
     if loaded.recipes.is_empty() {
         if loaded.problems.is_empty() && !loaded.disabled.is_empty() {
             tracing::error!("all recipes are disabled; set `enabled: true` in one of them");
@@ -105,6 +108,19 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment
     // Not left to the last clone: the task that waits for signals may never be dropped.
     private_files.remove();
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A word on the framework's variables about the lag, if one is set.
+fn without_effect(environment: &Environment) -> Option<String> {
+    let set: Vec<&str> = [
+        "DATAHUB_ACTIONS_KAFKA_LAG_ENABLED",
+        "DATAHUB_ACTIONS_KAFKA_LAG_INTERVAL_SECONDS",
+        "DATAHUB_ACTIONS_KAFKA_LAG_TIMEOUT_SECONDS",
+    ]
+    .into_iter()
+    .filter(|name| environment.get(name).is_some())
+    .collect();
+    (!set.is_empty()).then(|| format!("{}: no effect here, the lag is always reported", set.join(", ")))
 }
 
 /// Logs what is wrong with the recipes, and which are off.
@@ -211,4 +227,25 @@ fn sum_up(ended: &Ended) -> bool {
 /// Ends the runtime without waiting for an action that does not let itself be cancelled.
 fn end(runtime: Runtime) {
     runtime.shutdown_background();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frameworks_variables_about_the_lag_get_one_line_if_they_are_set() {
+        let set = Environment::from([
+            ("DATAHUB_ACTIONS_KAFKA_LAG_ENABLED", "false"),
+            ("DATAHUB_ACTIONS_KAFKA_LAG_INTERVAL_SECONDS", "30"),
+            ("DATAHUB_ACTIONS_KAFKA_LAG_TIMEOUT_SECONDS", ""),
+        ]);
+        assert_eq!(
+            without_effect(&set).as_deref(),
+            Some(
+                "DATAHUB_ACTIONS_KAFKA_LAG_ENABLED, DATAHUB_ACTIONS_KAFKA_LAG_INTERVAL_SECONDS: no effect here, the lag is always reported"
+            )
+        );
+        assert_eq!(without_effect(&Environment::default()), None);
+    }
 }

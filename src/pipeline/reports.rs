@@ -94,10 +94,13 @@ impl Reports for PipelineReports {
         }
     }
 
-    fn position(&self, source: &TopicPartition, committed: Option<i64>, end: i64) {
+    fn position(&self, source: &TopicPartition, committed: Option<i64>, begin: Option<i64>, end: i64) {
         if let Some(committed) = committed {
             self.metrics.committed_offset(source, committed);
-            self.metrics.lag(source, (end - committed).max(0));
+        }
+        // Nothing is done yet for a group without commits: it lags by all that the log holds.
+        if let Some(done) = committed.or(begin) {
+            self.metrics.lag(source, (end - done).max(0));
         }
     }
 
@@ -134,5 +137,37 @@ impl Reports for PipelineReports {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.health.lacks(Condition::Brokers, error.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{HealthBoard, Metrics};
+
+    #[test]
+    fn a_group_without_commits_lags_by_all_that_the_log_holds() {
+        let (metrics, board) = (Metrics::new(), HealthBoard::new(Duration::from_secs(60)));
+        let reports = PipelineReports {
+            metrics: metrics.pipeline("p"),
+            health: board.pipeline("p"),
+            tally: Arc::new(Tally::new()),
+        };
+        let source = TopicPartition { topic: "t".into(), partition: 0 };
+        let shown = |committed, begin| {
+            reports.position(&source, committed, begin, 50);
+            let text = metrics.text(&board).unwrap();
+            let value = |series: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(series));
+                line.map(|value| value.trim().to_owned())
+            };
+            let lag = value(r#"datahub_relay_lag_records{partition="0",pipeline="p",topic="t"}"#);
+            let of_topic = value(r#"kafka_consumer_lag{pipeline_name="p",topic="t"}"#);
+            assert_eq!(lag, of_topic);
+            lag
+        };
+        assert_eq!(shown(None, None), None, "where the log begins is not known yet");
+        assert_eq!(shown(None, Some(20)).as_deref(), Some("30"));
+        assert_eq!(shown(Some(45), Some(20)).as_deref(), Some("5"));
     }
 }

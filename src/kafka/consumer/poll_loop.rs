@@ -264,10 +264,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let reports = &self.parts.reports;
         for slot in self.slots.iter() {
             let source = slot.source();
-            if let Some(end) =
-                figures_of(statistics, source).map(|figures| figures.ls_offset).filter(|end| *end >= 0)
+            // Negative until librdkafka knows it.
+            let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
+            if let Some(figures) = figures_of(statistics, source)
+                && let Some(end) = known(figures.ls_offset)
             {
-                reports.position(source, slot.epoch.committed_offset(), end);
+                reports.position(source, slot.epoch.committed_offset(), known(figures.lo_offset), end);
             }
         }
         let connected = statistics.brokers.values().any(|broker| broker.state == "UP");

@@ -45,8 +45,9 @@ pub trait Reports: Send + Sync + 'static {
     /// So many partitions are paused now; `new` of them since the last call.
     fn paused(&self, partitions: usize, new: u64);
 
-    /// Where a partition stands: what the group has committed and where the log ends.
-    fn position(&self, source: &TopicPartition, committed: Option<i64>, end: i64);
+    /// Where a partition stands: what the group has committed, where the log begins, if that is known
+    /// yet, and where it ends.
+    fn position(&self, source: &TopicPartition, committed: Option<i64>, begin: Option<i64>, end: i64);
 
     /// A gap was found; `records` of it were not told before.
     fn gap(&self, gap: &Gap, records: u64);

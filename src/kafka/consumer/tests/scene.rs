@@ -130,7 +130,7 @@ impl Reports for Counts {
     fn paused(&self, _partitions: usize, new: u64) {
         self.pauses.fetch_add(new, AtomicOrdering::Relaxed);
     }
-    fn position(&self, _source: &TopicPartition, _committed: Option<i64>, _end: i64) {}
+    fn position(&self, _source: &TopicPartition, _committed: Option<i64>, _begin: Option<i64>, _end: i64) {}
     fn gap(&self, _gap: &Gap, _records: u64) {}
     fn waits_at(&self, _gaps: &[&Gap]) {}
     fn commit_confirmed(&self, _took: Duration) {
