@@ -1,7 +1,7 @@
 //! A secret that stands in a file of its own: `KEY_file: /path` instead of `KEY: secret`.
 //!
 //! Which keys may be given so is a property of the schema: a field with `"x-secret": true`, or a map
-//! of free keys with a list of `"x-secret-keys"`. The value of such a key is a secret however it is
+//! of free keys with a list of `"x-secret-keys"`, or `"*"` for all of them. The value of such a key is a secret however it is
 //! given.
 
 use std::fs::File;
@@ -26,10 +26,11 @@ const LARGEST_BYTES: u64 = 1 << 20;
 pub(super) fn is_secret(schema: &Value, properties: &Map<String, Value>, key: &str) -> bool {
     match properties.get(key) {
         Some(property) => property.get(SECRET) == Some(&Value::Bool(true)),
-        None => {
-            let keys = schema.get(SECRET_KEYS).and_then(Value::as_array).into_iter().flatten();
-            keys.filter_map(Value::as_str).any(|secret| secret == key)
-        }
+        None => match schema.get(SECRET_KEYS) {
+            Some(Value::String(all)) => all == "*",
+            Some(Value::Array(keys)) => keys.iter().any(|secret| secret == key),
+            _ => false,
+        },
     }
 }
 

@@ -43,7 +43,7 @@ pub struct WebhookConfig {
     pub url: String,
     /// Further headers of each request, name and value; a value may be a secret.
     #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
+    #[schemars(extend("x-secret" = true, "x-secret-keys" = "*"))]
     pub headers: BTreeMap<String, String>,
     /// How long an attempt may take, in seconds (default 10).
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]

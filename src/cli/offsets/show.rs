@@ -173,7 +173,14 @@ fn write_view(one: &Watched, view: &View, output: &mut dyn Write) -> io::Result<
     for gap in gaps {
         writeln!(output, "  {gap}")?;
     }
-    writeln!(output, "  lag in all: {}\n", total_lag(&view.standings))
+    let lag = total_lag(&view.standings);
+    match view.standings.iter().filter(|standing| standing.committed.is_none()).count() {
+        0 => writeln!(output, "  lag in all: {lag}\n"),
+        open => writeln!(
+            output,
+            "  lag in all: {lag}, and what the start policy makes of {open} partitions without a committed offset\n"
+        ),
+    }
 }
 
 /// What is odd about where the group stands.

@@ -4,10 +4,11 @@
 //! asked: `poll` returns right behind it, and the polling thread then drains, commits and answers with
 //! `assign` or `unassign` where it owns all state without a lock. librdkafka waits for that answer.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -48,7 +49,12 @@ pub(in crate::kafka) struct RelayContext {
     tokens: Option<Tokens>,
     /// What librdkafka last complained about.
     last_error: Mutex<Option<String>>,
+    /// What it complained about lately, and since when that stands in the log.
+    said: Mutex<HashMap<String, Instant>>,
 }
+
+/// How soon a complaint that lasts is logged again.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 impl RelayContext {
     /// The context of a client of this pipeline, which fetches tokens from here on where the settings
@@ -88,6 +94,19 @@ impl RelayContext {
     pub(in crate::kafka) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
+
+    /// Whether this error stands in the log already, not longer than [`SAY_AGAIN`] ago.
+    fn was_said_lately(&self, reason: &str) -> bool {
+        // "after 3ms in state CONNECT" and "after 4ms" say the same.
+        let reason: String = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|_, when| when.elapsed() < SAY_AGAIN);
+        if said.contains_key(&reason) {
+            return true;
+        }
+        said.insert(reason, Instant::now());
+        false
+    }
 }
 
 impl ClientContext for RelayContext {
@@ -120,8 +139,14 @@ impl ClientContext for RelayContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Also returned by `poll` or retried by librdkafka: here for the log alone.
-        tracing::warn!(target: "librdkafka", pipeline = self.pipeline, %error, "{reason}");
+        // Also returned by `poll` or retried by librdkafka: here for the log alone. While a broker is away
+        // librdkafka says so many times a second.
+        let pipeline = self.pipeline.as_str();
+        if self.was_said_lately(reason) {
+            tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}");
+        } else {
+            tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}");
+        }
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 }
@@ -194,4 +219,17 @@ fn source_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
         .iter()
         .map(|element| TopicPartition { topic: element.topic().into(), partition: element.partition() })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_that_lasts_is_logged_once_in_a_while() {
+        let context = RelayContext::default();
+        assert!(!context.was_said_lately("broker:9092: refused (after 3ms in state CONNECT)"));
+        assert!(context.was_said_lately("broker:9092: refused (after 41ms in state CONNECT)"));
+        assert!(!context.was_said_lately("another:9092: refused (after 3ms in state CONNECT)"));
+    }
 }
