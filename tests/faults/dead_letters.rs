@@ -3,14 +3,16 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::harness::{Mix, Surroundings};
+use crate::harness::{Deliveries, KafkaBroker, LetterTopic, Mix, OrderedBy, Surroundings};
 use crate::report::Verdict;
-use crate::run::{Run, Stage, USUAL};
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// So large that the dead letters outgrow every other file of the process: a limit on the size of files
 /// then meets them alone.
 const LARGE_RECORDS: usize = 8;
 const LARGE_BYTES: usize = 900_000;
+
+const MAX_UNCOMMITTED: usize = 500;
 
 /// One record in a hundred is bad. Meanwhile the disk is full, or the volume is gone: the partitions of
 /// bad records wait, and nothing is committed past one of them.
@@ -54,5 +56,59 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
     run.feed_now(portion, mix);
     run.until_all_committed(&mut [&mut relay])?;
     relay.stop();
+    run.conclude()
+}
+
+/// The same with a topic for the dead letters, which takes none, or whose broker is gone.
+pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
+    let mut letters = String::new();
+    let mut run = Run::begin_watching(stage, 12, "dead-letter-topic", |scene| {
+        letters = scene.topic("letters", 1);
+        let deliveries: Vec<Box<dyn Deliveries>> = vec![Box::new(scene.action_log())];
+        let topic = LetterTopic::new(stage.broker, &letters);
+        Watching { deliveries, ordered_by: OrderedBy::Partition, letters: Some(Box::new(topic)) }
+    });
+    let mix = Mix { bad: 10, ..USUAL };
+    let recipe =
+        run.recipe().source("dead_letter_topic", letters.as_str()).option("max_uncommitted", MAX_UNCOMMITTED);
+    let mut relay = run.scene.run_until_ready(&[&recipe]);
+    let portion = run.size.records / (run.size.faults + 1);
+    let mut brokers_gone = 0;
+    for nth in 0..run.size.faults {
+        let before = run.finished();
+        let refuses = nth % 2 == 0;
+        if refuses {
+            run.strike("the topic takes no dead letter");
+            broker.require_replicas(&letters, "2");
+            run.feed_now(portion, mix);
+            run.wait("readiness to say no", || relay.ready() == Some(false))?;
+        } else {
+            run.feed_now(portion, mix);
+            run.strike("broker gone");
+            brokers_gone += 1;
+            broker.kill();
+        }
+        let (outage, since) = (run.size.outage, Instant::now());
+        run.wait("the outage to be over", || since.elapsed() >= outage)?;
+        if refuses {
+            broker.require_replicas(&letters, "1");
+        } else {
+            broker.restart();
+        }
+        run.over();
+        run.until_finished(before + portion)?;
+        run.wait("readiness to say yes again", || relay.ready() == Some(true))?;
+    }
+    run.feed_now(portion, mix);
+    run.until_all_committed(&mut [&mut relay])?;
+    relay.stop();
+    let partitions = run.size.partitions as usize;
+    run.allow_repeated(
+        brokers_gone * partitions * MAX_UNCOMMITTED,
+        format!(
+            "{brokers_gone} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events \
+             each"
+        ),
+    );
     run.conclude()
 }

@@ -26,6 +26,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
     let mut run = Run::begin_watching(stage, 6, "frozen", |_| Watching {
         deliveries: vec![server.deliveries()],
         ordered_by: OrderedBy::Partition,
+        letters: None,
     });
     let partitions = run.size.partitions as usize;
     // Commits come once a second: what the frozen member has not committed, the other one does again.

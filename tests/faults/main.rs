@@ -168,6 +168,14 @@ fn row_12_no_commit_passes_a_record_whose_dead_letter_is_not_stored() -> Verdict
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_12_no_commit_passes_a_record_whose_dead_letter_the_topic_does_not_take() -> Verdict {
+    let broker = KafkaBroker::start();
+    let stage = Stage { broker: &broker, real: true, scale: Scale::asked_for(), mutant: None };
+    dead_letters::row_with_a_topic(&stage, &broker)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_13_records_that_vanish_are_told_exactly_and_new_partitions_are_read_from_their_first_record() -> Verdict
 {
     lost_records::row(&stage(), KafkaBroker::shared())

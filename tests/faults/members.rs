@@ -51,6 +51,7 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
     let mut run = Run::begin_watching(stage, 4, name, |_| Watching {
         deliveries: vec![server.deliveries()],
         ordered_by: OrderedBy::Partition,
+        letters: None,
     });
     // Commits come once a second: so at any time there is much that only the commit at the hand-over
     // can keep from being acted on again.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::harness::{
-    Broker, CommitHistory, Deliveries, Feeder, Invariant, Mix, Observer, OrderedBy, Partition, Recipe, Relay,
-    Scene, View, WANTED_ASPECT,
+    Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
+    Recipe, Relay, Scene, View, WANTED_ASPECT,
 };
 use crate::report::{Bound, Failure, Report, Verdict};
 use crate::scale::{Scale, Size};
@@ -80,6 +80,8 @@ impl Drop for StopOnDrop {
 pub(crate) struct Watching {
     pub(crate) deliveries: Vec<Box<dyn Deliveries>>,
     pub(crate) ordered_by: OrderedBy,
+    /// Dead letters beside those in the files.
+    pub(crate) letters: Option<Box<dyn Letters>>,
 }
 
 impl<'a> Run<'a> {
@@ -87,7 +89,7 @@ impl<'a> Run<'a> {
     pub(crate) fn begin(stage: &Stage<'a>, row: u32, name: &str) -> Self {
         Self::begin_watching(stage, row, name, |scene| {
             let deliveries: Vec<Box<dyn Deliveries>> = vec![Box::new(scene.action_log())];
-            Watching { deliveries, ordered_by: OrderedBy::Partition }
+            Watching { deliveries, ordered_by: OrderedBy::Partition, letters: None }
         })
     }
 
@@ -108,8 +110,10 @@ impl<'a> Run<'a> {
         let history = stage.real.then(|| CommitHistory::from_now(stage.broker));
         let feeder = scene.feeder();
         let fates = feeder.fates();
-        let Watching { deliveries, ordered_by } = watch(&scene);
-        let dead_letters = vec![scene.dead_letters(), scene.second_dead_letters()];
+        let Watching { deliveries, ordered_by, letters } = watch(&scene);
+        let mut dead_letters: Vec<Box<dyn Letters>> =
+            vec![Box::new(scene.dead_letters()), Box::new(scene.second_dead_letters())];
+        dead_letters.extend(letters);
         let view = View { deliveries, dead_letters, fates: Some(fates.clone()), ordered_by };
         // Row 13 adds partitions; that others do not exist is no error.
         let watched = size.partitions + if row == 13 { 2 } else { 0 };

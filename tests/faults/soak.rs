@@ -52,6 +52,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     let mut run = Run::begin_watching(stage, 14, "soak", |_| Watching {
         deliveries: vec![server.deliveries()],
         ordered_by: OrderedBy::Partition,
+        letters: None,
     });
     let recipe = run
         .recipe()

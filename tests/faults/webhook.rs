@@ -147,5 +147,9 @@ fn watching<'a>(
     server: &WebhookServer,
     ordered_by: OrderedBy,
 ) -> Run<'a> {
-    Run::begin_watching(stage, row, name, |_| Watching { deliveries: vec![server.deliveries()], ordered_by })
+    Run::begin_watching(stage, row, name, |_| Watching {
+        deliveries: vec![server.deliveries()],
+        ordered_by,
+        letters: None,
+    })
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -32,6 +32,14 @@ impl KafkaBroker {
         let wanted = NewPartitions::new(topic, partitions);
         let results = block_on(self.admin().create_partitions([&wanted], &options()));
         results.expect("the broker answers")[0].as_ref().expect("the topic can grow");
+    }
+
+    /// From now on a topic takes records only where so many replicas have them: two are more than a broker
+    /// alone can give.
+    pub(crate) fn require_replicas(&self, topic: &str, replicas: &str) {
+        let wanted = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("min.insync.replicas", replicas);
+        let results = block_on(self.admin().alter_configs([&wanted], &options()));
+        results.expect("the broker answers")[0].as_ref().expect("the topic can be configured");
     }
 
     /// Deletes a topic and creates it anew.

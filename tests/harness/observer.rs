@@ -78,6 +78,19 @@ pub(crate) struct Delivered {
     pub(crate) entity: String,
 }
 
+/// Where dead letters are kept.
+pub(crate) trait Letters: Send {
+    /// The records whose letters came since the last call; `None` if nobody can say at the moment whether
+    /// that is all.
+    fn take_new(&mut self) -> Option<Vec<Place>>;
+}
+
+impl Letters for DeadLetterLog {
+    fn take_new(&mut self) -> Option<Vec<Place>> {
+        Some(Self::take_new(self).into_iter().map(|letter| letter.record.place).collect())
+    }
+}
+
 impl Deliveries for ActionLog {
     fn take_new(&mut self) -> Vec<Delivered> {
         let lines = Self::take_new(self).into_iter();
@@ -104,7 +117,7 @@ pub(crate) enum OrderedBy {
 /// What an observer looks at.
 pub(crate) struct View {
     pub(crate) deliveries: Vec<Box<dyn Deliveries>>,
-    pub(crate) dead_letters: Vec<DeadLetterLog>,
+    pub(crate) dead_letters: Vec<Box<dyn Letters>>,
     pub(crate) fates: Option<Fates>,
     pub(crate) ordered_by: OrderedBy,
 }
@@ -143,7 +156,7 @@ impl Observer {
     pub(crate) fn watch(scene: &Scene<'_>, topics: &[(&str, i32)]) -> Self {
         let view = View {
             deliveries: vec![Box::new(scene.action_log()), Box::new(scene.second_action_log())],
-            dead_letters: vec![scene.dead_letters(), scene.second_dead_letters()],
+            dead_letters: vec![Box::new(scene.dead_letters()), Box::new(scene.second_dead_letters())],
             fates: None,
             ordered_by: OrderedBy::Nothing,
         };
@@ -173,10 +186,10 @@ impl Observer {
                     asked = Some(Instant::now());
                 }
                 // Read behind the answer: so it holds at least what was finished when Kafka gave it.
-                let (delivered, letters) = view.read();
+                let (delivered, letters, all) = view.read();
                 let mut seen = locked(&to_tell);
                 view.enter(&mut seen.ledger, delivered, &letters);
-                if let Some(offsets) = offsets {
+                if let Some(offsets) = offsets.filter(|_| all) {
                     seen.look(&offsets);
                 }
                 progress.store(seen.ledger.finished(), Ordering::Release);
@@ -245,11 +258,17 @@ impl Drop for Observer {
 }
 
 impl View {
-    fn read(&mut self) -> (Vec<Vec<Delivered>>, Vec<Place>) {
+    /// What came, and whether the letters are all that there are.
+    fn read(&mut self) -> (Vec<Vec<Delivered>>, Vec<Place>, bool) {
         let delivered = self.deliveries.iter_mut().map(|log| log.take_new()).collect();
-        let letters = self.dead_letters.iter_mut().flat_map(DeadLetterLog::take_new);
-        let letters = letters.map(|letter| letter.record.place).collect();
-        (delivered, letters)
+        let (mut places, mut all) = (Vec::new(), true);
+        for letters in &mut self.dead_letters {
+            match letters.take_new() {
+                Some(new) => places.extend(new),
+                None => all = false,
+            }
+        }
+        (delivered, places, all)
     }
 
     fn enter(&self, ledger: &mut Ledger, delivered: Vec<Vec<Delivered>>, letters: &[Place]) {
