@@ -1,7 +1,7 @@
 //! Row 12: the store of dead letters fails, and comes back.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Deliveries, KafkaBroker, LetterTopic, Mix, OrderedBy, Surroundings};
 use crate::report::Verdict;
@@ -79,7 +79,8 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
         let refuses = nth % 2 == 0;
         if refuses {
             run.strike("the topic takes no dead letter");
-            broker.require_replicas(&letters, "2");
+            // Letters keep the time of their record, an hour ago.
+            broker.refuse_older_than(&letters, Some(Duration::from_secs(60)));
             run.feed_now(portion, mix);
             run.wait("readiness to say no", || relay.ready() == Some(false))?;
         } else {
@@ -91,7 +92,7 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
         let (outage, since) = (run.size.outage, Instant::now());
         run.wait("the outage to be over", || since.elapsed() >= outage)?;
         if refuses {
-            broker.require_replicas(&letters, "1");
+            broker.refuse_older_than(&letters, None);
         } else {
             broker.restart();
         }

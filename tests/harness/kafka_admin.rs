@@ -34,10 +34,11 @@ impl KafkaBroker {
         results.expect("the broker answers")[0].as_ref().expect("the topic can grow");
     }
 
-    /// From now on a topic takes records only where so many replicas have them: two are more than a broker
-    /// alone can give.
-    pub(crate) fn require_replicas(&self, topic: &str, replicas: &str) {
-        let wanted = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("min.insync.replicas", replicas);
+    /// From now on a topic refuses records that are older; `None` takes them all again.
+    pub(crate) fn refuse_older_than(&self, topic: &str, age: Option<Duration>) {
+        let longest = age.map_or(i64::MAX as u128, |age| age.as_millis()).to_string();
+        let topic = ResourceSpecifier::Topic(topic);
+        let wanted = AlterConfig::new(topic).set("message.timestamp.before.max.ms", &longest);
         let results = block_on(self.admin().alter_configs([&wanted], &options()));
         results.expect("the broker answers")[0].as_ref().expect("the topic can be configured");
     }
