@@ -312,13 +312,30 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Waits until the feeder has fed all that it was told to. It never runs far ahead, so it waits for
+    /// ever where records do not finish: that is noticed here.
+    fn until_fed(&self) -> Verdict {
+        let fed = || match &self.feeding {
+            Feeding::There { thread, .. } => thread.is_finished(),
+            Feeding::Here(_) | Feeding::Nowhere => true,
+        };
+        while !fed() {
+            let before = self.finished();
+            self.wait("more records to be finished", || fed() || self.finished() > before)?;
+        }
+        Ok(())
+    }
+
     /// Waits until everything is fed and committed, while `relay` goes on running.
     pub(crate) fn until_all_committed(&mut self, relays: &mut [&mut Relay]) -> Verdict {
+        self.until_fed()?;
         let ends = self.feeder().ends();
         let mut ended = None;
         self.wait("everything to be committed", || {
             ended = relays.iter_mut().find_map(|relay| Some((relay.ended()?, relay.log())));
-            ended.is_some() || self.committed() == ends
+            // Where nothing was left to do a process may not even listen for signals yet.
+            let up = relays.iter().all(|relay| relay.ready().is_some());
+            ended.is_some() || (up && self.committed() == ends)
         })?;
         match ended {
             Some((ended, log)) => {

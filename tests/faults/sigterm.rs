@@ -28,6 +28,8 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
         // Wherever the schedule says, but not before this process has done something.
         let begun_at = run.finished();
         run.until_finished(at.max(begun_at + 1).min(run.size.records))?;
+        // Before that it does not listen for signals yet.
+        run.wait("the process to answer", || relay.ready().is_some())?;
         run.strike("SIGTERM");
         let signalled = Instant::now();
         relay.signal(Signal::TERM);
