@@ -141,8 +141,9 @@ async fn begin(recipe: &Recipe) -> Result<(Preview, u64, i64), String> {
         })
         .collect();
     let settings = (&recipe.consumer, &recipe.registry);
-    let preview = Preview::start(&recipe.name, settings, stretches, Trial::of(recipe)).await;
-    let preview = preview.map_err(|error| error.to_string())?;
+    let preview =
+        Preview::start(&recipe.name, settings, stretches, Trial::of(recipe), recipe.secrets.clone()).await;
+    let preview = preview.map_err(|error| recipe.secrets.redact(&error.to_string()).into_owned())?;
     Ok((preview, u64::try_from(records).unwrap_or_default(), vanished))
 }
 

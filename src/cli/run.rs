@@ -201,13 +201,15 @@ async fn monitoring(
 }
 
 fn start(recipe: Recipe, surroundings: &Surroundings) -> Option<Pipeline> {
-    let (name, file) = (recipe.name.clone(), recipe.file.clone());
+    let (name, file, secrets) = (recipe.name.clone(), recipe.file.clone(), recipe.secrets.clone());
     match Pipeline::build(recipe, surroundings) {
         Ok(pipeline) => {
             tracing::info!(pipeline = name, file = %file.display(), "starting");
             Some(pipeline)
         }
         Err(error) => {
+            let error = error.to_string();
+            let error = secrets.redact(&error);
             tracing::error!(pipeline = name, file = %file.display(), "cannot start: {error}");
             None
         }
@@ -216,10 +218,12 @@ fn start(recipe: Recipe, surroundings: &Surroundings) -> Option<Pipeline> {
 
 /// Logs how a pipeline ended. Whether that was as it should.
 fn sum_up(ended: &Ended) -> bool {
-    let Ended { pipeline, summary, result } = ended;
+    let Ended { pipeline, summary, result, secrets } = ended;
     match result {
         Ok(()) => tracing::info!(pipeline, "ended: {summary}"),
-        Err(error) => tracing::error!(pipeline, "failed: {error}; {summary}"),
+        Err(error) => {
+            tracing::error!(pipeline, "failed: {}; {summary}", secrets.redact(&error.to_string()));
+        }
     }
     result.is_ok()
 }

@@ -62,7 +62,8 @@ impl Pipeline {
     /// registry's client. Blocks for as long as that takes. Does not touch the network.
     ///
     /// # Errors
-    /// [`BuildError`]; the board shows the pipeline as failed with the same text.
+    /// [`BuildError`], which may quote a secret of the recipe; the board shows the pipeline as failed with
+    /// the same text, without secrets.
     pub fn build(recipe: Recipe, surroundings: &Surroundings) -> Result<Self, BuildError> {
         Self::build_around(recipe, surroundings, |action| action)
     }
@@ -78,6 +79,7 @@ impl Pipeline {
         wrap: impl FnOnce(Arc<dyn Action>) -> Arc<dyn Action>,
     ) -> Result<Self, BuildError> {
         let health = surroundings.board.pipeline(&recipe.name);
+        health.hide(recipe.secrets.clone());
         let built = Self::build_parts(recipe, surroundings, Arc::clone(&health), wrap);
         if let Err(error) = &built {
             let reason = error.to_string();
@@ -120,6 +122,7 @@ impl Pipeline {
             pipeline: Arc::clone(&pipeline),
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
+            secrets: secrets.clone(),
         }));
         let tally = Arc::new(Tally::new());
         let reports = PipelineReports {

@@ -77,7 +77,7 @@ impl Stages {
                 break;
             }
             if !failed {
-                tracing::error!(%pipeline, %position, "{error}");
+                tracing::error!(%pipeline, %position, "{}", secrets.redact(&error.to_string()));
             }
             failed = true;
             storing.waits(error.to_string());

@@ -9,6 +9,7 @@ use super::trial::{Judgement, Trial};
 use crate::avro::{Patience, RegistryError, RegistrySettings, RegistrySetupError, SchemaRegistry, wire};
 use crate::event::{Record, Route, TopicPartition};
 use crate::kafka::{ConsumerError, ConsumerSettings, LogReader, Reach, Reading, Stretch};
+use crate::redaction::Secrets;
 
 /// How long the registry is tried before a preview gives up. Once it is under way, outages are waited out.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +22,7 @@ pub struct Preview {
     reader: LogReader,
     registry: Arc<SchemaRegistry>,
     trial: Trial,
+    secrets: Secrets,
 }
 
 /// What a preview shows.
@@ -59,12 +61,13 @@ impl Preview {
     /// Asks the registry whether it is there, and begins to read.
     ///
     /// # Errors
-    /// [`PreviewError`]
+    /// [`PreviewError`], whose text may quote one of the `secrets`.
     pub async fn start(
         name: &str,
         (consumer, registry): (&ConsumerSettings, &RegistrySettings),
         stretches: Vec<Stretch>,
         trial: Trial,
+        secrets: Secrets,
     ) -> Result<Self, PreviewError> {
         // Nobody who looks waits half a minute for an id that the registry does not know.
         let patience = Patience { unknown_id: Duration::ZERO, ..registry.patience };
@@ -77,7 +80,7 @@ impl Preview {
             tokio::time::sleep(ASK_AGAIN).await;
         }
         let reader = LogReader::start(name, consumer, stretches, Reach::Everything)?;
-        Ok(Self { reader, registry, trial })
+        Ok(Self { reader, registry, trial, secrets })
     }
 
     /// What comes next; `None` once every stretch was read to its end. Waits while the registry is out.
@@ -107,7 +110,8 @@ impl Preview {
                 Err(error) => return Judgement::Undecodable(error.into()),
             };
             if !std::mem::replace(&mut told, true) {
-                tracing::error!("waiting for the schema registry: {error}");
+                let error = error.to_string();
+                tracing::error!("waiting for the schema registry: {}", self.secrets.redact(&error));
             }
             tokio::time::sleep(error.retry_after().unwrap_or(ASK_AGAIN)).await;
         }

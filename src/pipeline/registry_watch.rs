@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::avro::{RegistryError, RegistryReports};
+use crate::redaction::Secrets;
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
 
 /// Passes on how the registry of one pipeline answers.
@@ -10,6 +11,8 @@ pub(super) struct RegistryWatch {
     pub(super) pipeline: Arc<str>,
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) health: Arc<PipelineHealth>,
+    /// An error quotes the registry's URL, which may hold one.
+    pub(super) secrets: Secrets,
 }
 
 impl RegistryReports for RegistryWatch {
@@ -33,6 +36,8 @@ impl RegistryReports for RegistryWatch {
     fn is_out(&self, error: &RegistryError, since_now: bool) {
         self.health.lacks(Condition::Registry, error.to_string());
         if since_now {
+            let error = error.to_string();
+            let error = self.secrets.redact(&error);
             tracing::warn!(pipeline = %self.pipeline, "waiting for the schema registry: {error}");
         }
     }

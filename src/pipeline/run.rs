@@ -17,6 +17,7 @@ use crate::avro::{RegistryError, SchemaRegistry};
 use crate::dead_letter::StoreError;
 use crate::delivery::{Budget, Lanes, Ordering};
 use crate::kafka::{CommitBell, ConsumerError, ConsumerParts, consume};
+use crate::redaction::Secrets;
 use crate::telemetry::PipelineState;
 
 /// The wait between two questions to a registry that has not answered yet.
@@ -39,8 +40,10 @@ pub struct Ended {
     pub pipeline: String,
     /// What it did.
     pub summary: Summary,
-    /// Why it ended by itself; `Ok` if it was told to stop.
+    /// Why it ended by itself; `Ok` if it was told to stop. The text may quote a secret.
     pub result: Result<(), PipelineError>,
+    /// What the text of the error must not show.
+    pub secrets: Secrets,
 }
 
 /// Why a pipeline ended by itself.
@@ -105,7 +108,7 @@ impl Pipeline {
             Ok(()) => self.health.enter(PipelineState::Ended),
             Err(error) => self.health.enter(PipelineState::Failed { reason: error.to_string() }),
         }
-        Ended { pipeline, summary: self.tally.summary(), result }
+        Ended { pipeline, summary: self.tally.summary(), result, secrets: self.parts.secrets.clone() }
     }
 
     async fn work(&self, stop: &CancellationToken) -> Result<(), PipelineError> {
@@ -151,6 +154,8 @@ impl Pipeline {
         match tokio::time::timeout(at_most, closing).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => {
+                let error = error.to_string();
+                let error = self.parts.secrets.redact(&error);
                 tracing::error!(%pipeline, %error, "the action did not close cleanly");
             }
             Ok(Err(error)) => match error.try_into_panic() {

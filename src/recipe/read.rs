@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use super::Recipe;
@@ -84,7 +85,8 @@ pub(super) fn read(
         return None;
     }
     let (consumer, registry) = (consumer?, registry?);
-    let secrets = secrets_of(root, &consumer, &registry);
+    let mut secrets = secrets_of(root, &consumer, &registry);
+    findings.secrets().iter().for_each(|secret| secrets.add(secret.expose_secret()));
     Some(Recipe {
         name,
         file: file.to_owned(),

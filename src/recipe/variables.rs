@@ -25,6 +25,7 @@ pub(super) fn expand_all(node: &mut Node, at: &KeyPath, environment: &Environmen
         Content::Text(text) => match expand(text, environment) {
             Ok(None) => {}
             Ok(Some(expanded)) => {
+                values_in(text, environment).for_each(|value| findings.secret(value));
                 node.from_variable = true;
                 node.content = Content::Text(expanded);
             }
@@ -35,6 +36,18 @@ pub(super) fn expand_all(node: &mut Node, at: &KeyPath, environment: &Environmen
         },
         _ => {}
     }
+}
+
+/// What the variables named in a text hold, apart from what is no secret by itself, such as a port:
+/// hidden everywhere, it would only make texts hard to read.
+fn values_in<'e>(text: &str, environment: &'e Environment) -> impl Iterator<Item = &'e str> {
+    const LONGEST_PORT: usize = 5;
+    let is_a_port = |value: &str| value.len() <= LONGEST_PORT && value.bytes().all(|b| b.is_ascii_digit());
+    text.split('$')
+        .skip(1)
+        .map(|after| split_name(after.strip_prefix('{').unwrap_or(after)).0)
+        .filter_map(|name| environment.get(name))
+        .filter(move |value| !is_a_port(value) && !matches!(*value, "true" | "false"))
 }
 
 /// Why a value's variables could not be filled in. Says nothing of any variable's value.
@@ -148,9 +161,10 @@ impl Expander<'_> {
             (Some('+'), None) => Ok(String::new()),
             (Some('?'), None) => Err(VariableError::Required {
                 name: name.to_owned(),
-                message: match inner.expand(characters.as_str())? {
-                    message if message.is_empty() => "it is required".to_owned(),
-                    message => message,
+                // As it is written: a variable in it may be a secret.
+                message: match characters.as_str() {
+                    "" => "it is required".to_owned(),
+                    message => message.to_owned(),
                 },
             }),
             (Some('='), _) => unknown(format!("${{{name}:=…}} (setting a variable)")),
@@ -252,6 +266,7 @@ mod tests {
         let cases = [
             ("${NONE}", "the variable NONE is not set; set it, or write ${NONE:-default}"),
             ("${NONE:?ask your platform team}", "the variable NONE is not set: ask your platform team"),
+            ("${NONE:?not $HOST}", "the variable NONE is not set: not $HOST"),
             ("${NONE?}", "the variable NONE is not set: it is required"),
             ("${HOST} ${PORT", "a ${ has no closing brace; add it, or write \\$ for a dollar sign"),
             ("${HOST}\\", "ends in a backslash, which escapes the character after it; write two"),

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
+use crate::redaction::Secrets;
+
 /// So many warnings are kept of a pipeline, the newest.
 const MOST_WARNINGS: usize = 10;
 
@@ -200,6 +202,7 @@ struct Status {
     missing: BTreeMap<Condition, String>,
     stuck: Option<String>,
     warnings: VecDeque<String>,
+    secrets: Secrets,
 }
 
 impl PipelineHealth {
@@ -214,6 +217,7 @@ impl PipelineHealth {
                 missing,
                 stuck: None,
                 warnings: VecDeque::new(),
+                secrets: Secrets::default(),
             }),
         }
     }
@@ -221,6 +225,11 @@ impl PipelineHealth {
     /// The pipeline's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// From here on no text that is told shows any of these.
+    pub fn hide(&self, secrets: Secrets) {
+        locked(&self.status).secrets = secrets;
     }
 
     /// What the pipeline is doing.
@@ -232,7 +241,12 @@ impl PipelineHealth {
     pub fn enter(&self, state: PipelineState) {
         let mut status = locked(&self.status);
         if !matches!(status.state, PipelineState::Failed { .. }) {
-            status.state = state;
+            status.state = match state {
+                PipelineState::Failed { reason } => {
+                    PipelineState::Failed { reason: status.secrets.redact(&reason).into_owned() }
+                }
+                state => state,
+            };
         }
     }
 
@@ -241,17 +255,20 @@ impl PipelineHealth {
         locked(&self.status).missing.remove(&condition);
     }
 
-    /// The condition does not hold; `why` is for a person, without secrets.
+    /// The condition does not hold; `why` is for a person.
     pub fn lacks(&self, condition: Condition, why: impl Into<String>) {
-        locked(&self.status).missing.insert(condition, why.into());
+        let mut status = locked(&self.status);
+        let why = status.secrets.redact(&why.into()).into_owned();
+        status.missing.insert(condition, why);
     }
 
-    /// Something has happened that a person should know of; `what` is without secrets.
+    /// Something has happened that a person should know of.
     pub fn warn(&self, what: impl Display) {
         let mut status = locked(&self.status);
         if status.warnings.len() == MOST_WARNINGS {
             status.warnings.pop_front();
         }
+        let what = status.secrets.redact(&what.to_string()).into_owned();
         status.warnings.push_back(format!("{:.0}: {what}", jiff::Timestamp::now()));
     }
 
@@ -264,7 +281,8 @@ impl PipelineHealth {
     /// The watchdog found the pipeline stuck although its thread polls: `/livez` fails until
     /// [`PipelineHealth::moves_again`].
     pub fn is_stuck(&self, why: impl Into<String>) {
-        locked(&self.status).stuck = Some(why.into());
+        let mut status = locked(&self.status);
+        status.stuck = Some(status.secrets.redact(&why.into()).into_owned());
     }
 
     /// The watchdog saw the pipeline move.
@@ -412,6 +430,26 @@ mod tests {
         let warnings = &readiness.pipelines[0].warnings;
         assert_eq!(warnings.len(), MOST_WARNINGS);
         assert!(warnings[0].ends_with("Z: gap 3") && warnings[9].ends_with("Z: gap 12"), "{warnings:?}");
+    }
+
+    #[test]
+    fn no_text_shows_what_is_to_be_hidden() {
+        let (board, health) = board();
+        let mut secrets = Secrets::default();
+        secrets.add("c4n4ry");
+        health.hide(secrets);
+        make_ready(&health);
+        health.lacks(Condition::Registry, "GET http://registry/c4n4ry: refused");
+        health.warn("a gap in c4n4ry");
+        health.is_stuck("c4n4ry stands still");
+        let told = ready_body(&board);
+        health.enter(PipelineState::Failed { reason: "/c4n4ry: permission denied".to_owned() });
+        let told = told + &ready_body(&board);
+        assert!(!told.contains("c4n4ry"), "{told}");
+        for rest in ["http://registry/…: refused", "a gap in …", "… stands still", "/…: permission denied"]
+        {
+            assert!(told.contains(rest), "{rest}: {told}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::node::Node;
 use super::parse::{self, Language};
 use super::problem::Problem;
 use crate::findings::{Findings, Severity};
+use crate::redaction::hide;
 
 /// A file and its tree.
 pub struct Document {
@@ -19,9 +20,6 @@ pub struct Document {
     /// Keys that were given twice.
     pub warnings: Vec<Problem>,
 }
-
-/// What replaces a secret in a text.
-const HIDDEN: &str = "…";
 
 /// A shorter secret is hidden only at its own key: elsewhere it would be found in any text.
 const SHORTEST_SECRET_HIDDEN_EVERYWHERE: usize = 4;
@@ -104,7 +102,7 @@ fn redact(mut text: String, secrets: &[Secret], place: super::Mark) -> String {
     for Secret { value, line } in secrets {
         let here = *line == Some(place.line);
         if here || value.chars().count() >= SHORTEST_SECRET_HIDDEN_EVERYWHERE {
-            text = text.replace(value, HIDDEN);
+            text = hide(&text, value);
         }
     }
     text

@@ -14,6 +14,7 @@ use crate::kafka::{
 };
 use crate::pipeline::{Preview, Trial};
 use crate::recipe::{self, PrivateFiles};
+use crate::redaction::Secrets;
 
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +28,7 @@ pub(super) struct Source {
     consumer: ConsumerSettings,
     registry: RegistrySettings,
     trial: Trial,
+    secrets: Secrets,
     pub(super) private_files: PrivateFiles,
 }
 
@@ -62,7 +64,7 @@ impl Source {
             return Err("-c has to name one recipe that is enabled".to_owned());
         };
         let trial = Trial::of(&recipe);
-        let (mut consumer, mut registry) = (recipe.consumer, recipe.registry);
+        let (mut consumer, mut registry, secrets) = (recipe.consumer, recipe.registry, recipe.secrets);
         let at = KeyPath::root().key("--registry");
         if let Some(brokers) = &args.bootstrap {
             consumer.properties.insert("bootstrap.servers".to_owned(), brokers.clone());
@@ -73,7 +75,8 @@ impl Source {
                 RegistryConfig::default().resolve(args.registry.as_deref(), environment, &at, &mut findings);
             registry.urls = given.ok_or_else(|| errors(findings))?.urls;
         }
-        Ok(Self { name: recipe.name, consumer, registry, trial, private_files: loaded.private_files })
+        let private_files = loaded.private_files;
+        Ok(Self { name: recipe.name, consumer, registry, trial, secrets, private_files })
     }
 
     fn of_environment(args: &TailArgs, environment: &Environment) -> Result<Self, String> {
@@ -97,7 +100,8 @@ impl Source {
             }
         }
         let trial = Trial::of_any_topic();
-        Ok(Self { name: NAME.to_owned(), consumer, registry, trial, private_files: PrivateFiles::default() })
+        let (secrets, private_files) = (Secrets::default(), PrivateFiles::default());
+        Ok(Self { name: NAME.to_owned(), consumer, registry, trial, secrets, private_files })
     }
 
     /// The types of event that only these topics have.
@@ -117,9 +121,10 @@ impl Source {
             stretches(&onlooker, (from, until_end), (&topics, &partitions))
         });
         let stretches = looked_up.await.map_err(|error| error.to_string())??;
-        Preview::start(&self.name, (&self.consumer, &self.registry), stretches, self.trial.clone())
-            .await
-            .map_err(|error| error.to_string())
+        let settings = (&self.consumer, &self.registry);
+        let (trial, secrets) = (self.trial.clone(), self.secrets.clone());
+        let preview = Preview::start(&self.name, settings, stretches, trial, secrets).await;
+        preview.map_err(|error| self.secrets.redact(&error.to_string()).into_owned())
     }
 }
 

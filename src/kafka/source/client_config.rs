@@ -6,6 +6,7 @@ use rdkafka::error::KafkaError;
 
 use super::consumer_properties::SECRET_PROPERTIES;
 use super::settings::ConsumerSettings;
+use crate::redaction::hide;
 
 /// Our defaults where they differ from librdkafka's; the user's own settings win over them.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -166,7 +167,7 @@ pub(super) fn contradiction(settings: &ConsumerSettings) -> Option<String> {
         Err(error) => error.to_string(),
     };
     let secrets = SECRET_PROPERTIES.iter().filter_map(|name| settings.properties.get(*name));
-    Some(secrets.filter(|secret| !secret.is_empty()).fold(words, |words, secret| words.replace(secret, "…")))
+    Some(secrets.fold(words, |words, secret| hide(&words, secret)))
 }
 
 #[cfg(test)]

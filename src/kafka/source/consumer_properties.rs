@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use super::config::PropertyValue;
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::oauth::OIDC_PROPERTIES;
+use crate::redaction::hide;
 
 /// Properties this program owns, with the value it gives them: offsets are committed by the
 /// committer alone, and only for what is finished.
@@ -109,7 +110,7 @@ pub(super) fn of_environment(
             let refusal = refusal(name, value);
             if let Some(refusal) = &refusal {
                 // What comes from a variable is not shown, secret or not.
-                let refusal = refusal.replace(value.as_str(), "…");
+                let refusal = hide(refusal, value);
                 let variable = variable_of(name);
                 let text = format!("{variable} has no effect, librdkafka does not take it: {refusal}");
                 findings.warning(at, text);
@@ -148,5 +149,5 @@ fn refusal(name: &str, value: &str) -> Option<String> {
         other => other.to_string(),
     };
     let secret = SECRET_WORDS.iter().any(|word| name.to_lowercase().contains(word));
-    Some(if secret { words.replace(value, "…") } else { words })
+    Some(if secret { hide(&words, value) } else { words })
 }

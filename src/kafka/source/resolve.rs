@@ -172,6 +172,10 @@ impl ConnectionConfig {
                 &at,
                 "is empty; give brokers as host:port, or remove the key for KAFKA_BOOTSTRAP_SERVER to count",
             ),
+            (Some(_), Origin::Recipe(at)) if servers.contains('@') => findings.error(
+                &at,
+                "expected brokers as host:port, found one with a user; give user and password as sasl.username and sasl.password in consumer_config",
+            ),
             (Some((server, expected)), Origin::Recipe(at)) => {
                 findings.error(&at, format!("expected {expected}, found \"{server}\""));
             }
@@ -322,6 +326,16 @@ mod tests {
                 with_brokers(wrong).is_some_and(|error| error.starts_with("connection.bootstrap: ")),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_among_the_brokers_is_not_shown() {
+        for brokers in ["me:c4n4ry@broker:9092", "broker,SASL_SSL://me:c4n4,ry@broker"] {
+            let connection = ConnectionConfig { bootstrap: Some(brokers.to_owned()), ..Default::default() };
+            let config = KafkaSourceConfig { connection, ..Default::default() };
+            let error = resolved(&config, &Environment::default()).err().unwrap();
+            assert!(error.contains("sasl.password") && !error.contains("c4n4"), "{error}");
         }
     }
 

@@ -75,6 +75,9 @@ pub async fn inspect(recipe: &Recipe, patience: Duration) -> Vec<Found> {
     found.extend(schemas::inspect(&recipe.registry, &carried, patience).await);
     found.push(dead_letters(&recipe.delivery.failed_events_file(&recipe.name)));
     found.push(endpoint(recipe, patience).await);
+    for found in &mut found {
+        found.text = recipe.secrets.redact(&found.text).into_owned();
+    }
     found
 }
 

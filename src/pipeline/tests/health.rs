@@ -12,6 +12,7 @@ use super::super::tally::Tally;
 use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
 use crate::event::TopicPartition;
 use crate::kafka::{Gap, GapCause, RebalanceKind, Reports as _};
+use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
 
 /// All that tells about one pipeline, and where it is shown.
@@ -32,7 +33,12 @@ fn ready_pipeline() -> Told {
         health: Arc::clone(&health),
         tally: Arc::new(Tally::new()),
     };
-    let registry = RegistryWatch { pipeline: "tags".into(), metrics, health: Arc::clone(&health) };
+    let registry = RegistryWatch {
+        pipeline: "tags".into(),
+        metrics,
+        health: Arc::clone(&health),
+        secrets: Secrets::default(),
+    };
     health.holds(Condition::DeadLetters);
     kafka.connected();
     kafka.rebalanced(RebalanceKind::Assigned, 3);

@@ -293,6 +293,7 @@ async fn an_event_that_waits_for_the_registry_goes_on_as_soon_as_a_probe_is_answ
         pipeline: "p".into(),
         metrics: metrics.pipeline("p"),
         health,
+        secrets: Secrets::default(),
     }));
     let missing = || board.readiness().pipelines[0].missing.get(&Condition::Registry).cloned();
     let stages = stages(parts(Arc::clone(&registry), Scripted(|_| Ok(())), Arc::default()));
