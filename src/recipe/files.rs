@@ -80,9 +80,9 @@ fn of_directory(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// `*_test.yml` holds cases for a recipe and is none itself.
+/// `*_test.yml` holds cases for a recipe and is none itself; a hidden file is an editor's copy or the like.
 fn is_recipe(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    matches!(extension, Some("yml" | "yaml")) && !stem.ends_with("_test")
+    matches!(extension, Some("yml" | "yaml")) && !stem.ends_with("_test") && !stem.starts_with('.')
 }

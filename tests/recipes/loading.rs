@@ -20,6 +20,7 @@ fn a_directory_gives_its_recipes_by_name_without_their_tests() {
     let directory = Directory::with(&[
         ("b.yml", &b),
         ("a.yaml", &a),
+        (".c.yml", "- anything"),
         ("a_test.yml", "- anything"),
         ("b_test.yaml", "- anything"),
         ("notes.txt", "text"),
