@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::colour::Colours;
 use super::event_line::EventLines;
+use super::run::why_none_runs;
 use super::signals::StopSignals;
 use super::table::{Align, Table};
 use crate::environment::Environment;
@@ -59,16 +60,30 @@ pub(super) fn dry_run(
     output: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let loaded = recipe::load(config, environment);
-    for problem in &loaded.problems {
-        super::failed(&problem.to_string());
+    tell(&loaded);
+    if let Some(why) = why_none_runs(&loaded) {
+        return Ok(super::failed(why));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let colours = Colours::of_standard_output(environment);
     let lines = EventLines::new(output, colours, options.json);
     let result = runtime.block_on(show_all(&loaded, options, lines));
     runtime.shutdown_background();
-    let all_well = result? && loaded.problems.is_empty() && !loaded.recipes.is_empty();
+    let all_well = result? && loaded.problems.is_empty();
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says on standard error what `run` logs of the recipes; what is shown stands on standard output.
+fn tell(loaded: &Loaded) {
+    for problem in &loaded.problems {
+        super::failed(&problem.to_string());
+    }
+    for warning in &loaded.warnings {
+        super::complain(&warning.to_string());
+    }
+    for disabled in &loaded.disabled {
+        super::complain(&format!("{}: the recipe is disabled", disabled.file.display()));
+    }
 }
 
 async fn show_all(loaded: &Loaded, options: DryRunOptions, mut lines: EventLines<'_>) -> io::Result<bool> {

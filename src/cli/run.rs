@@ -86,12 +86,8 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment
     if let Some(text) = without_effect(environment) {
         tracing::info!("{text}");
     }
-    if loaded.recipes.is_empty() {
-        if loaded.problems.is_empty() && !loaded.disabled.is_empty() {
-            tracing::error!("all recipes are disabled; set `enabled: true` in one of them");
-        } else {
-            tracing::error!("no recipe can run");
-        }
+    if let Some(why) = why_none_runs(&loaded) {
+        tracing::error!("{why}");
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("relay").build()
@@ -134,6 +130,16 @@ fn tell(loaded: &Loaded) {
     for disabled in &loaded.disabled {
         tracing::info!(file = %disabled.file.display(), name = disabled.name, "the recipe is disabled");
     }
+}
+
+/// Why there is nothing to run, if there is nothing.
+pub(super) fn why_none_runs(loaded: &Loaded) -> Option<&'static str> {
+    let all_off = loaded.problems.is_empty() && !loaded.disabled.is_empty();
+    loaded.recipes.is_empty().then_some(if all_off {
+        "all recipes are disabled; set `enabled: true` in one of them"
+    } else {
+        "no recipe can run"
+    })
 }
 
 /// Runs the recipes until they have ended. Whether all of them, broken ones included, did as they should.

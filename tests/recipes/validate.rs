@@ -45,3 +45,34 @@ fn recipes_that_are_right_give_exit_code_0() {
     let directory = Directory::with(&[("a.yml", &minimal(""))]);
     assert_eq!(run(&directory), (Some(0), "valid: a.yml (p)\n".to_owned()));
 }
+
+/// Exit code and standard error of `run --dry-run`.
+fn dry_run(directory: &Directory) -> (Option<i32>, String) {
+    let mut command = Command::cargo_bin("datahub-relay").unwrap();
+    let output = command.env_clear().args(["run", "--dry-run", "-c"]).arg(directory.path()).output().unwrap();
+    let prefix = format!("{}/", directory.path().display());
+    (output.status.code(), String::from_utf8(output.stderr).unwrap().replace(&prefix, ""))
+}
+
+#[test]
+fn a_dry_run_without_a_recipe_that_can_run_says_why() {
+    let off = Directory::with(&[("a.yml", "name: a\nenabled: false\n")]);
+    assert_eq!(
+        dry_run(&off),
+        (
+            Some(1),
+            "warning: a.yml: the recipe is disabled\nerror: all recipes are disabled; set `enabled: true` in one of them\n"
+                .to_owned()
+        )
+    );
+    let broken = Directory::with(&[("b.yml", &minimal("options: {retry: 1}\nnam: b\n"))]);
+    let (code, text) = dry_run(&broken);
+    assert_eq!(code, Some(1));
+    for line in [
+        "error: b.yml:7:1: nam: unknown key",
+        "warning: b.yml:6:11: options.retry: has no effect",
+        "error: no recipe can run",
+    ] {
+        assert!(text.lines().any(|said| said.starts_with(line)), "{text}");
+    }
+}
