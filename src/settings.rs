@@ -251,8 +251,8 @@ fn origin(at: &KeyPath, environment: &Environment) -> String {
     if environment.get(&variable).is_some() { variable } else { path }
 }
 
-/// `DATAHUB_RELAY_MONITORING__PORT` is `monitoring.port`. Variables of that prefix that name no
-/// setting belong to others, such as `DATAHUB_RELAY_SETTINGS`.
+/// `DATAHUB_RELAY_MONITORING__PORT` is `monitoring.port`. Variables of that prefix without `__` that name
+/// no setting belong to others, such as `DATAHUB_RELAY_SETTINGS`.
 fn our_variables(environment: &Environment) -> config::Environment {
     let settings: HashMap<String, String> =
         ours(environment).map(|(name, value)| (format!("{PREFIX}_{name}"), value.to_owned())).collect();
@@ -264,11 +264,10 @@ fn our_variables(environment: &Environment) -> config::Environment {
         .source(Some(settings))
 }
 
-/// Our variables that name a setting, as (rest of the name, value).
+/// Our variables that name a setting, or would but for a slip, as (rest of the name, value).
 fn ours(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
     environment.with_prefix("DATAHUB_RELAY_").filter(|(name, _)| {
-        let name = name.to_ascii_lowercase();
-        ["monitoring__", "log__", "livez_stall_seconds"].iter().any(|key| name.starts_with(key))
+        name.contains("__") || name.to_ascii_lowercase().starts_with("livez_stall_seconds")
     })
 }
 
@@ -332,6 +331,12 @@ mod tests {
             ("DATAHUB_RELAY_MONITORING__ENABLED", "perhaps", ": expected true or false, found"),
             ("DATAHUB_RELAY_MONITORING__PRT", "1", ": unknown key; did you mean \"port\"?"),
             ("DATAHUB_RELAY_MONITORING__ADDRESS", "localhost", " must be an IP address"),
+            ("DATAHUB_RELAY_MONITORNG__PORT", "1", ": unknown key; did you mean \"monitoring\"?"),
+            (
+                "DATAHUB_RELAY_OTHER__PORT",
+                "1",
+                ": unknown key; known here: monitoring, log, livez_stall_seconds",
+            ),
             ("DATAHUB_RELAY_LOG__FORMAT", "xml", ": expected one of text, json, found"),
             ("DATAHUB_RELAY_LOG__LEVEL", "loud", " must be error, warn, info"),
             ("DATAHUB_RELAY_LIVEZ_STALL_SECONDS", "0", ": expected 1 or more, found"),
@@ -341,6 +346,23 @@ mod tests {
         }
         assert!(error(("DATAHUB_ACTIONS_MONITORING_PORT", "x")).contains("DATAHUB_ACTIONS_MONITORING_PORT"));
         assert!(error(("DATAHUB_DEBUG", "perhaps")).contains("DATAHUB_DEBUG"));
+    }
+
+    #[test]
+    fn the_file_of_the_command_line_beats_the_variables_and_that_the_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let (named, of_variable) =
+            (directory.path().join("named.yml"), directory.path().join("variable.yml"));
+        std::fs::write(&named, "monitoring: {port: 1}\n").unwrap();
+        std::fs::write(&of_variable, "monitoring: {port: 2}\nlog: {level: warn}\n").unwrap();
+        let environment = Environment::from([("DATAHUB_RELAY_SETTINGS", of_variable.to_str().unwrap())]);
+        let port =
+            |file, environment: &Environment| Settings::load(file, environment).unwrap().monitoring.port;
+        assert_eq!(port(None, &Environment::default()), 8000);
+        assert_eq!(port(None, &environment), 2);
+        assert_eq!(port(Some(&*named), &environment), 1);
+        // One file is read, not both.
+        assert_eq!(Settings::load(Some(&named), &environment).unwrap().log.level, "info");
     }
 
     #[test]
