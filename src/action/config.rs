@@ -74,7 +74,8 @@ impl From<FileConfig> for ActionConfig {
         Self::File {
             path: config.path.into(),
             rotate_bytes: config.rotate_bytes,
-            rotate_keep: config.rotate_keep,
+            // Alone it has no effect, of which the recipe's check warns.
+            rotate_keep: config.rotate_bytes.and(config.rotate_keep),
         }
     }
 }
