@@ -47,12 +47,16 @@ impl DeliverySettings {
     /// is gone on with: the name in lower case, with `_` for everything that is no letter, digit,
     /// `_` or `-`. Two names can lead to one directory.
     pub fn failed_events_file(&self, pipeline: &str) -> PathBuf {
-        let directory: String = pipeline
+        self.failed_events_dir.join(Self::directory_of(pipeline)).join("failed_events.log")
+    }
+
+    /// The name of a pipeline's directory below `failed_events_dir`.
+    pub fn directory_of(pipeline: &str) -> String {
+        pipeline
             .to_lowercase()
             .chars()
             .map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' })
-            .collect();
-        self.failed_events_dir.join(directory).join("failed_events.log")
+            .collect()
     }
 }
 

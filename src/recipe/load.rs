@@ -34,27 +34,45 @@ pub struct Disabled {
     pub name: Option<String>,
 }
 
+/// A recipe that is on, whether it can run or not.
+struct Candidate {
+    file: PathBuf,
+    /// What it says of itself, even where something else in it is wrong: so that a clash is found in the
+    /// same go, and the other recipe does not run as if it were alone.
+    name: Option<Said>,
+    group: Option<Said>,
+    /// `None` if there is an error in it.
+    recipe: Option<Recipe>,
+}
+
+/// A text of a recipe, and the key that it was given by.
+struct Said {
+    text: String,
+    at: KeyPath,
+    place: Mark,
+}
+
 /// Loads the recipes at `paths`: files, or directories, of which every `*.yml` and `*.yaml` but no
 /// `*_test.yml` is taken; where there are none, those of the directories in which DataHub's image keeps
 /// recipes (`DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH`, `DATAHUB_ACTIONS_USER_CONFIGS_PATH`). Reads nothing
 /// but files: the network is not touched.
 pub fn load(paths: &[PathBuf], environment: &Environment) -> Loaded {
     let mut loaded = Loaded::default();
-    let mut read = Vec::new();
+    let mut candidates = Vec::new();
     let files = match paths {
         [] => configured_files(environment, &mut loaded.problems),
         paths => recipe_files(paths, &mut loaded.problems),
     };
     for file in files {
-        read.extend(load_file(&file, environment, &mut loaded));
+        candidates.extend(load_file(&file, environment, &mut loaded));
     }
-    refuse_clashes(&mut read, &mut loaded.problems);
-    loaded.recipes = read.into_iter().map(|(recipe, _)| recipe).collect();
+    refuse_clashes(&mut candidates, &mut loaded.problems);
+    loaded.recipes = candidates.into_iter().filter_map(|candidate| candidate.recipe).collect();
     loaded
 }
 
-/// The recipe, and where its name stands.
-fn load_file(file: &Path, environment: &Environment, loaded: &mut Loaded) -> Option<(Recipe, Mark)> {
+/// What the file says, and the recipe if there is no error in it.
+fn load_file(file: &Path, environment: &Environment, loaded: &mut Loaded) -> Option<Candidate> {
     let mut document = match Document::read(file) {
         Ok(document) => document,
         Err(problem) => {
@@ -72,45 +90,80 @@ fn load_file(file: &Path, environment: &Environment, loaded: &mut Loaded) -> Opt
     let (problems, warnings) = document.report(findings);
     loaded.problems.extend(problems);
     loaded.warnings.extend(warnings);
-    let place = document.root.place_of(&KeyPath::root().key("name"));
-    recipe.map(|recipe| (recipe, place))
+    let name = Said::at(&["name"], &document.root);
+    let group = Said::at(&GROUP, &document.root).or_else(|| Said::at(&["name"], &document.root));
+    // The environment may name the group, too.
+    let group = group.map(|said| match &recipe {
+        Some(recipe) => Said { text: recipe.consumer.group_id.clone(), ..said },
+        None => said,
+    });
+    Some(Candidate { file: file.to_owned(), name, group, recipe })
+}
+
+/// Where a recipe names its consumer group.
+const GROUP: [&str; 5] = ["source", "config", "connection", "consumer_config", "group.id"];
+
+impl Said {
+    /// What stands at `path`, if that is text that says something.
+    fn at(path: &[&str], root: &Node) -> Option<Self> {
+        let node = path.iter().try_fold(root, |node, key| node.get(key))?;
+        let text = node.text().filter(|text| !text.trim().is_empty())?.to_owned();
+        let at = path.iter().fold(KeyPath::root(), |at, key| at.key(key));
+        Some(Self { text, place: root.place_of(&at), at })
+    }
 }
 
 /// Neither of two recipes that clash runs: which of them was meant, only the user knows.
-fn refuse_clashes(read: &mut Vec<(Recipe, Mark)>, problems: &mut Vec<Problem>) {
-    let clashes: Vec<Option<String>> = read
+fn refuse_clashes(candidates: &mut [Candidate], problems: &mut Vec<Problem>) {
+    let clashes: Vec<Option<Problem>> = candidates
         .iter()
         .enumerate()
-        .map(|(index, (recipe, _))| {
-            let mut others = read.iter().enumerate().filter(|(other, _)| *other != index);
-            others.find_map(|(_, (other, place))| clash(recipe, other, *place))
+        .map(|(index, candidate)| {
+            let mut others = candidates.iter().enumerate().filter(|(other, _)| *other != index);
+            others.find_map(|(_, other)| clash(candidate, other))
         })
         .collect();
-    let mut clashes = clashes.into_iter();
-    read.retain(|(recipe, place)| {
-        let Some(text) = clashes.next().flatten() else { return true };
-        problems.push(Problem {
-            file: recipe.file.clone(),
-            place: Some(*place),
-            key: KeyPath::root().key("name"),
-            text,
-        });
-        false
-    });
+    for (candidate, clash) in candidates.iter_mut().zip(clashes) {
+        if let Some(problem) = clash {
+            problems.push(problem);
+            candidate.recipe = None;
+        }
+    }
 }
 
-fn clash(recipe: &Recipe, other: &Recipe, place: Mark) -> Option<String> {
-    let there = format!("{}:{}", other.file.display(), place.line);
-    if recipe.name == other.name {
-        return Some(format!("{there} has the same name; give each recipe its own"));
+fn clash(candidate: &Candidate, other: &Candidate) -> Option<Problem> {
+    let there = |said: &Said| format!("{}:{}", other.file.display(), said.place.line);
+    let problem = |said: &Said, text| {
+        let (file, key) = (candidate.file.clone(), said.at.clone());
+        Some(Problem { file, place: Some(said.place), key, text })
+    };
+    let (name, others_name) = (candidate.name.as_ref()?, other.name.as_ref()?);
+    if name.text == others_name.text {
+        let there = there(others_name);
+        return problem(name, format!("{there} has the same name; give each recipe its own"));
     }
-    if recipe.consumer.group_id == other.consumer.group_id {
-        return Some(format!(
-            "reads as the same consumer group as {there}, so each would see only a part of the events; give each its own group.id"
-        ));
+    let (group, others_group) = (candidate.group.as_ref()?, other.group.as_ref()?);
+    if group.text == others_group.text {
+        let there = there(others_group);
+        return problem(
+            group,
+            format!(
+                "reads as the same consumer group as {there}, so each would see only a part of the events; give each its own group.id"
+            ),
+        );
     }
-    let dead_letters = recipe.delivery.failed_events_file(&recipe.name);
-    (dead_letters == other.delivery.failed_events_file(&other.name)).then(|| {
-        format!("leads to the same dead-letter file as the name in {there}; rename one, or give it its own options.failed_events_dir")
-    })
+    let dead_letters = |candidate: &Candidate| {
+        let recipe = candidate.recipe.as_ref()?;
+        Some(recipe.delivery.failed_events_file(&recipe.name))
+    };
+    if dead_letters(candidate)? != dead_letters(other)? {
+        return None;
+    }
+    let there = there(others_name);
+    problem(
+        name,
+        format!(
+            "leads to the same dead-letter file as the name in {there}; rename one, or give it its own options.failed_events_dir"
+        ),
+    )
 }

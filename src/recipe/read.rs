@@ -58,7 +58,11 @@ pub(super) fn read(
     let _: Option<RecipeConfig> = read_as(root, &top, findings);
 
     // Each part is looked at whatever became of the others.
-    let name = root.get("name").and_then(Node::text).unwrap_or_default().to_owned();
+    let name = root.get("name").and_then(Node::text).unwrap_or_default();
+    check_name(name, findings);
+    // As a group a blank name or a NUL would only be found wrong once more.
+    let is_sound = !name.trim().is_empty() && !name.contains('\0');
+    let name = if is_sound { name.to_owned() } else { String::new() };
     let source = source(root, findings);
     let consumer = source.as_ref().and_then(|source| {
         let at = top.key("source").key("config");
@@ -102,6 +106,30 @@ pub(super) fn read(
         cases,
         secrets,
     })
+}
+
+/// The longest name of a file or directory, in bytes, on the file systems that are in use.
+const LONGEST_DIRECTORY: usize = 255;
+
+/// The name becomes a consumer group, a directory of dead letters, and a word of log lines.
+fn check_name(name: &str, findings: &mut Findings) {
+    let at = KeyPath::root().key("name");
+    // An empty or missing one has been found with the whole.
+    if !name.is_empty() && name.trim().is_empty() {
+        findings.error(&at, "is blank; give the pipeline a name of letters, digits, `_` or `-`");
+    } else if name.chars().any(char::is_control) {
+        let text = "holds a control character, such as a line feed or a tab; take it out, or write the name in one line";
+        findings.error(&at, text);
+    }
+    let length = DeliverySettings::directory_of(name).len();
+    if length > LONGEST_DIRECTORY {
+        findings.error(
+            &at,
+            format!(
+                "is too long: the directory of its dead letters takes the name, which may have {LONGEST_DIRECTORY} bytes and has {length}; shorten it"
+            ),
+        );
+    }
 }
 
 /// The types of event that may come on these topics, each once.

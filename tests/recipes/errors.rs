@@ -193,13 +193,59 @@ fn two_recipes_cannot_share_a_consumer_group() {
     let loaded = directory.load(&Environment::default());
     assert_eq!(
         directory.lines(&loaded.problems)[0],
-        "1.yml:1:1: name: reads as the same consumer group as 2.yml:1, so each would see only a part of the events; give each its own group.id"
+        "1.yml:2:63: source.config.connection.consumer_config[\"group.id\"]: reads as the same consumer group as 2.yml:2, so each would see only a part of the events; give each its own group.id"
     );
     assert!(loaded.recipes.is_empty());
 }
 
 #[test]
+fn a_name_that_another_recipe_with_an_error_has_is_taken() {
+    let twin = "name: twin\nsource: {type: kafka}\naction: {type: noop}\n";
+    let directory = Directory::with(&[("1.yml", twin), ("2.yml", &format!("{twin}nam: x\n"))]);
+    let loaded = directory.load(&Environment::default());
+    assert_eq!(
+        directory.lines(&loaded.problems),
+        [
+            "2.yml:4:1: nam: unknown key; did you mean \"name\"?",
+            "1.yml:1:1: name: 2.yml:1 has the same name; give each recipe its own",
+            "2.yml:1:1: name: 1.yml:1 has the same name; give each recipe its own",
+        ]
+    );
+    assert!(loaded.recipes.is_empty());
+}
+
+#[test]
+fn a_name_is_text_that_can_name_a_group_and_a_directory() {
+    let of =
+        |name: &str| errors(&format!("name: \"{name}\"\nsource: {{type: kafka}}\naction: {{type: noop}}\n"));
+    for (name, text) in [
+        ("  ", "is blank; give the pipeline a name"),
+        ("a\\0b", "holds a control character"),
+        ("a\\nb", "holds a control character"),
+        (&"n".repeat(256), "may have 255 bytes and has 256; shorten it"),
+        (&"\u{e4}".repeat(128), "may have 255 bytes and has 256; shorten it"),
+    ] {
+        let found = of(name);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("recipe.yml:1:1: name: ") && found[0].contains(text), "{found:?}");
+    }
+    assert_eq!(of(&"n".repeat(255)), [""; 0]);
+    assert_eq!(of("Ein Name, mit \u{dc}"), [""; 0]);
+}
+
+#[test]
+fn an_unknown_key_of_datahub_is_ignored() {
+    assert_eq!(warnings(&minimal("datahub: {server: \"http://localhost:8080\", max_threads: 1}\n")), [""; 0]);
+}
+
+#[test]
 fn what_has_no_effect_is_said_as_a_warning() {
+    assert_eq!(
+        warnings(
+            "name: p\nsource: {type: kafka}\naction:\n  type: file\n  config: {path: x, rotate_keep: 3}\n"
+        ),
+        ["recipe.yml:5:21: action.config.rotate_keep: has no effect without rotate_bytes"]
+    );
     assert_eq!(
         warnings(&minimal("options: {retry_cuont: 3}\n")),
         ["recipe.yml:6:11: options.retry_cuont: has no effect: unknown key; did you mean \"retry_count\"?"]

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files.
-const ROWS: [&str; 21] = [
+const ROWS: [&str; 24] = [
     "bad_duration",
+    "bad_name",
     "bad_port",
     "bad_url",
     "contradicting_properties",
@@ -22,7 +23,9 @@ const ROWS: [&str; 21] = [
     "misspelt_field",
     "not_yaml",
     "refused_property",
+    "same_group",
     "same_name",
+    "same_name_and_more",
     "unknown_action_type",
     "unknown_filter_type",
     "unknown_key",
@@ -81,6 +84,14 @@ fn every_line_names_file_line_and_key() {
             assert!(matches!(severity, Some("error" | "warning")), "{line}");
             assert!(file.is_some_and(|file| file.ends_with(".yml")), "{line}");
             assert!(at.is_some_and(|line| line.parse::<usize>().is_ok()), "{line}");
+            // Text that is no YAML has no keys.
+            let (_column, key) = (parts.next(), parts.next());
+            assert!(row == "not_yaml" || key.is_some_and(is_key), "{line}");
         }
     }
+}
+
+/// Whether this is a path such as `filters[0].config` or `consumer_config["group.id"]`, and no sentence.
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && !text.contains(' ')
 }
