@@ -176,7 +176,6 @@ fn a_variable_that_is_read_without_being_named_is_in_no_error() {
         "KAFKA_PROPERTIES_OAUTH_CB",
         "SCHEMA_REGISTRY_URL",
         "KAFKA_SCHEMAREGISTRY_URL",
-        "DATAHUB_GMS_BASE_PATH",
         "METADATA_CHANGE_LOG_VERSIONED_TOPIC_NAME",
     ] {
         let loaded = directory.load(&Environment::from([(variable, wrong.as_str())]));
