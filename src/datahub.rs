@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
+use crate::http_client::is_http;
 
 /// `datahub` of a recipe. Unknown keys are ignored, as the Python framework ignores them.
 #[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -209,7 +210,7 @@ pub(crate) fn gms_base_path(environment: &Environment) -> String {
 }
 
 fn http_url(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    Url::parse(text).ok().filter(is_http)
 }
 
 /// The server alone: the rest may be secrets.

@@ -12,6 +12,7 @@ use super::settings::{Patience, RegistryAuth, RegistrySettings};
 use crate::datahub::gms_base_path;
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
+use crate::http_client::is_http;
 
 impl RegistryConfig {
     /// Fills in every default. `url` is the recipe's `schema_registry_url`; `at` is the path of
@@ -74,8 +75,7 @@ impl RegistryConfig {
 
     fn proxy(&self, at: &KeyPath, findings: &mut Findings) -> Option<SecretString> {
         let proxy = given(&self.proxy)?;
-        let sound =
-            Url::parse(&proxy).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let sound = Url::parse(&proxy).is_ok_and(|url| is_http(&url));
         if !sound {
             // The text itself is not shown: it may hold a password.
             findings.error(&at.key("proxy"), "expected a URL such as http://proxy:3128");
@@ -174,7 +174,7 @@ fn registry_urls(
                 at,
                 format!("a query (`?…`) or fragment (`#…`) is not sent to a registry{origin}; leave it out, and percent-encode `?` and `#` where they are part of a password or path"),
             ),
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(url) if is_http(&url) => {
                 urls.push(without_user_info(url));
             }
             Ok(_) => findings.error(at, format!("expected a URL that begins with http:// or https://{origin}")),

@@ -131,12 +131,7 @@ pub fn main() -> ExitCode {
         },
         Command::DeadLetters(args) => {
             // What happens is told on standard output; the log only disturbs where nothing is wrong.
-            let level = if settings.log.level == Settings::default().log.level {
-                "warn"
-            } else {
-                &settings.log.level
-            };
-            if let Err(error) = telemetry::init_log(settings.log.format, level, &environment) {
+            if let Err(error) = log_from("warn", &settings, &environment) {
                 return failed(&error.to_string());
             }
             dead_letters::dead_letters(&args, &environment, &mut std::io::stdout())
@@ -153,26 +148,21 @@ pub fn main() -> ExitCode {
         }
         Command::Test(args) => ended(test::test(&args, &environment, &mut std::io::stdout().lock())),
         Command::Tail(args) => {
-            if let Err(error) = quiet_log(&settings, &environment) {
+            if let Err(error) = log_from(TOLD_BY_THE_COMMAND, &settings, &environment) {
                 return failed(&error.to_string());
             }
             ended(tail::tail(&args, &environment, &mut std::io::stdout().lock()))
         }
         Command::Offsets(args) => {
             // What goes wrong is told by the command itself, once.
-            if let Err(error) = quiet_log(&settings, &environment) {
+            if let Err(error) = log_from(TOLD_BY_THE_COMMAND, &settings, &environment) {
                 return failed(&error.to_string());
             }
             ended(offsets::offsets(&args, &environment, &mut std::io::stdout().lock()))
         }
         Command::Quickstart(args) => {
             // What happens is told on standard output; the log only disturbs where nothing is wrong.
-            let level = if settings.log.level == Settings::default().log.level {
-                "warn"
-            } else {
-                &settings.log.level
-            };
-            if let Err(error) = telemetry::init_log(settings.log.format, level, &environment) {
+            if let Err(error) = log_from("warn", &settings, &environment) {
                 return failed(&error.to_string());
             }
             let given_port = process.monitoring_port.is_some();
@@ -191,7 +181,7 @@ pub fn main() -> ExitCode {
 
 fn run_recipes(args: &run::RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
     if let Some(options) = args.dry_run() {
-        return match quiet_log(settings, environment) {
+        return match log_from(TOLD_BY_THE_COMMAND, settings, environment) {
             Ok(()) => {
                 ended(dry_run::dry_run(args.config(), options, environment, &mut std::io::stdout().lock()))
             }
@@ -217,13 +207,13 @@ fn meant(command: Option<Command>, config: Vec<PathBuf>) -> Result<Command, clap
     }
 }
 
-/// The log of a command that shows something to a person: errors, unless the settings want more.
-fn quiet_log(settings: &Settings, environment: &Environment) -> Result<(), telemetry::LogError> {
-    let level = if settings.log.level == Settings::default().log.level {
-        "error,librdkafka=off"
-    } else {
-        &settings.log.level
-    };
+/// The level for commands that tell by themselves what goes wrong.
+const TOLD_BY_THE_COMMAND: &str = "error,librdkafka=off";
+
+/// Starts the log at this level, unless the settings name another one than the default.
+fn log_from(level: &str, settings: &Settings, environment: &Environment) -> Result<(), telemetry::LogError> {
+    let is_default = settings.log.level == Settings::default().log.level;
+    let level = if is_default { level } else { &settings.log.level };
     telemetry::init_log(settings.log.format, level, environment)
 }
 

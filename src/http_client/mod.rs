@@ -7,6 +7,7 @@ pub(crate) mod authority;
 use std::error::Error;
 
 use reqwest::ClientBuilder;
+use url::Url;
 
 pub use certificates::CertificateError;
 pub(crate) use certificates::{authorities, identity};
@@ -23,6 +24,11 @@ pub(crate) fn builder(scheme: &str) -> ClientBuilder {
     // Loading the system's authorities fails where there are none, as in a slim container, and plain
     // HTTP must not need them.
     client.tls_certs_only([])
+}
+
+/// Whether this client can be sent there: a URL of http or https, with a host.
+pub(crate) fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
 /// An error and what caused it, for a person, outermost first, each text once.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use reqwest::Client;
 use serde::Deserialize;
-use url::Url;
 
 use super::TokenError;
 use super::exchange::{ask, ask_for_text};
@@ -223,9 +222,4 @@ pub(super) fn region_of(environment: &Environment) -> String {
         .or_else(|| environment.get("AWS_DEFAULT_REGION"))
         .unwrap_or("us-east-1")
         .to_owned()
-}
-
-/// Whether a variable holds a URL of HTTP; it is checked before anything starts.
-pub(super) fn is_http(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::aws_credentials::{AwsSources, is_http, region_of};
+use super::aws_credentials::{AwsSources, region_of};
 use super::{EventHubsSettings, MskIamSettings, NO_SOURCE, OauthSettings, OidcSettings};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
+use crate::http_client::is_http;
 
 /// The callbacks of the Python framework that this program has an equivalent of.
 const MSK_IAM: &str = "datahub_actions.utils.kafka_msk_iam:oauth_cb";
@@ -81,7 +82,10 @@ fn of_callback(
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT",
             ] {
-                if environment.get(variable).is_some_and(|url| !is_http(url)) {
+                if environment
+                    .get(variable)
+                    .is_some_and(|url| !Url::parse(url).is_ok_and(|url| is_http(&url)))
+                {
                     findings.error(at, format!("the variable {variable} holds no URL of http or https"));
                 }
             }
@@ -104,7 +108,7 @@ fn event_hubs(environment: &Environment, at: &KeyPath, findings: &mut Findings) 
     let mut url = |name: &str, default: &str| {
         let given = environment.get(name).unwrap_or(default);
         let url = Url::parse(given).or_else(|_| Url::parse(&format!("https://{given}"))).ok();
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.filter(is_http);
         if url.is_none() {
             findings.error(at, format!("the variable {name} holds no URL of http or https"));
         }
@@ -142,7 +146,7 @@ fn of_oidc(given: &BTreeMap<&str, String>, at: &KeyPath, findings: &mut Findings
     let client_id = required("sasl.oauthbearer.client.id");
     let client_secret = required("sasl.oauthbearer.client.secret");
     let endpoint = required("sasl.oauthbearer.token.endpoint.url")?;
-    let Some(token_endpoint) = Url::parse(&endpoint).ok().filter(|url| is_http(url.as_str())) else {
+    let Some(token_endpoint) = Url::parse(&endpoint).ok().filter(is_http) else {
         let at = at.key("sasl.oauthbearer.token.endpoint.url");
         findings.error(&at, "expected a URL such as https://login.example.com/oauth2/token");
         return None;
