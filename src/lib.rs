@@ -11,25 +11,26 @@
 //!            └─────────────────── commit ◀─────────────────────────┘
 //! ```
 //!
-//! `event` and `telemetry` stand on the ground. The stages know `event`, and never
-//! each other's insides. `recipe` gathers what the stages let a user configure, `pipeline` turns
-//! that into running components, and `cli` is what a person calls.
+//! `event` and what stands around it are the ground that everybody may know. The stages do not know each
+//! other's insides; `module_map` lists, and tests, the few that name another one at all. `recipe` gathers
+//! what the stages let a user configure, `pipeline` turns that into running components, and `cli` is what
+//! a person calls.
 
 // The process's environment variables, read once.
 pub mod environment;
-// YAML files read with the place of every key, and checked against the structs they are meant for.
-pub mod yaml;
 // What is found wrong in configuration, at the path of the key it concerns.
 pub mod findings;
 // Keeping secrets out of texts that leave the program.
 pub mod redaction;
+// YAML files read with the place of every key, and checked against the structs they are meant for.
+pub mod yaml;
 // A file of whole lines, whatever happened to its writer: what the `file` action and the dead
 // letters are written to.
 pub mod line_file;
-// How DataHub's own API is reached, as a recipe or the environment says.
-pub mod datahub;
 // How this program speaks HTTP to others.
 pub mod http_client;
+// How DataHub's own API is reached, as a recipe or the environment says.
+pub mod datahub;
 // Defects on purpose, for the tests of the fault suite; nothing in any other build.
 mod mutant;
 // What flows: a record as it came from Kafka, and the event that was read from it.
@@ -62,3 +63,6 @@ pub mod pipeline;
 pub mod embedded;
 // The command line: one file per command.
 pub mod cli;
+
+#[cfg(test)]
+mod module_map;

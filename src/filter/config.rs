@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::event::{EventType, KnownFields};
-use crate::findings::{Findings, KeyPath};
-use crate::yaml::{nearest, suggestion};
+use crate::findings::{Findings, KeyPath, nearest, suggestion};
 
 /// `filters`: every one of them must let an event pass.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

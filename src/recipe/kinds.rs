@@ -1,8 +1,8 @@
 //! The types of source, filter, transform and action: those that there are, and those that belong to the
 //! recipe contract and are not built yet, so that "not yet" is never mistaken for "unknown".
 
-use crate::findings::{Findings, KeyPath};
-use crate::yaml::{Node, nearest};
+use crate::findings::{Findings, KeyPath, nearest};
+use crate::yaml::Node;
 
 /// The types of source, filter and action that this version knows.
 pub(super) struct Kinds {

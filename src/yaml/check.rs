@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
-use super::expected::{found, phrase, schema_name, suggestion};
+use super::expected::{found, phrase, schema_name};
 use super::node::{Content, Entry, Node};
 use super::secret_file::{file_key, is_secret, key_of_file, read_secret};
-use crate::findings::{Findings, KeyPath};
+use crate::findings::{Findings, KeyPath, suggestion};
 
 /// In a schema: what an unknown key leads to where the struct does not deny it. `"ignore"`: nothing;
 /// absent: a warning.

@@ -17,7 +17,6 @@ mod secret_file;
 pub(crate) use check::boolean_of_text;
 pub use check::read_as;
 pub use document::Document;
-pub(crate) use expected::{nearest, suggestion};
 pub(crate) use node::TO_FILE;
 pub use node::{Content, Entry, Mark, Node};
 pub use problem::Problem;

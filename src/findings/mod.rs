@@ -3,9 +3,13 @@
 //! Whoever owns a configuration struct checks it and writes into [`Findings`]; it need not know which
 //! file the keys came from, nor where they stand in it. Nothing stops at the first error.
 
+mod nearest;
+
 use std::fmt;
 
 use secrecy::SecretString;
+
+pub(crate) use nearest::{nearest, suggestion};
 
 /// The way from the top of a configuration file to one of its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
