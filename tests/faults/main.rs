@@ -132,8 +132,8 @@ fn row_08_a_commit_refused_for_a_rebalance_is_made_later_since_the_partition_sta
 fn row_08_a_member_that_the_group_does_not_know_any_more_joins_again() -> Verdict {
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, Protocol::Classic, Outcome::JoinedAgain)?;
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Classic, Outcome::JoinedAgain)?;
-    commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Broker, Outcome::JoinedAgain)?;
-    commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH, Protocol::Broker, Outcome::JoinedAgain)
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Broker, Outcome::RefusedOnce)?;
+    commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH, Protocol::Broker, Outcome::RefusedOnce)
 }
 
 #[test]

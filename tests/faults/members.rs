@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::harness::{Answer, OrderedBy, Recipe, Relay, WebhookServer};
-use crate::report::Verdict;
+use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL, Watching};
+use crate::scale::Scale;
 
 /// As many members as may be there at a time.
 const MEMBERS: usize = 3;
@@ -23,7 +24,7 @@ pub(crate) enum Protocol {
 }
 
 /// What a member says that did not finish what it had begun.
-const NOT_DRAINED: [&str; 3] =
+pub(crate) const NOT_DRAINED: [&str; 3] =
     ["did not finish within the drain time", "was not confirmed in time", "assignment lost"];
 
 /// How long an action takes: so there is always something under way when a partition changes hands.
@@ -81,7 +82,9 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
         .iter()
         .map(|log| NOT_DRAINED.iter().map(|words| log.matches(words).count()).sum::<usize>())
         .sum();
-    if undrained > 0 {
+    // At the scale of CI nothing keeps a drain from being finished: there the bound stays 0.
+    let every_drain = stage.scale == Scale::Ci;
+    if undrained > 0 && !every_drain {
         let partitions = run.size.partitions as usize;
         run.allow_repeated(
             undrained * partitions * MAX_UNCOMMITTED,
@@ -91,5 +94,10 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
             ),
         );
     }
-    run.conclude()
+    run.conclude()?;
+    if undrained > 0 && every_drain {
+        let last = left.concat();
+        return Err(Failure::Unexpected(format!("{undrained} drains were not finished:\n{last}")));
+    }
+    Ok(())
 }

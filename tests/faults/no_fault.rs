@@ -1,8 +1,10 @@
 //! Row 1: no fault.
 
-use crate::harness::Mix;
+use crate::harness::{Fate, Mix};
 use crate::report::Verdict;
 use crate::run::{Run, Stage};
+
+const DROPPED: &str = "datahub_relay_dropped_total";
 
 /// Feeds everything, of `mix`, and waits until it is committed.
 pub(crate) fn row(stage: &Stage<'_>, mix: Mix) -> Verdict {
@@ -10,6 +12,11 @@ pub(crate) fn row(stage: &Stage<'_>, mix: Mix) -> Verdict {
     run.feed(run.size.records, mix);
     let mut relay = run.scene.run(&[&run.recipe()]);
     run.until_all_committed(&mut [&mut relay])?;
+    // Nobody outside sees a record dropped: so the feeder's word for it is held against the program's.
+    let had_to = run.fates().count(Fate::Drop) as f64;
+    run.wait("the program to say how many records it dropped", || {
+        relay.metric(DROPPED, &[]) == Some(had_to)
+    })?;
     relay.stop();
     run.conclude()
 }

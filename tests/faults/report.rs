@@ -35,9 +35,11 @@ pub(crate) struct Bound {
     pub(crate) why: String,
 }
 
-/// What a run prints, whether it passed or not.
+/// What a run prints, whether it passed, broke an invariant or was broken off.
 pub(crate) struct Report<'a> {
     pub(crate) title: &'a str,
+    /// How it ended, in a word or two.
+    pub(crate) verdict: &'a str,
     pub(crate) took: Duration,
     pub(crate) seed: u64,
     /// How often each fault struck.
@@ -94,8 +96,7 @@ impl Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
-        writeln!(f, "\n== {}: {verdict}, {:.1} s", self.title, self.took.as_secs_f64())?;
+        writeln!(f, "\n== {}: {}, {:.1} s", self.title, self.verdict, self.took.as_secs_f64())?;
         for (name, value) in self.lines() {
             writeln!(f, "   {name:<18}{value}")?;
         }

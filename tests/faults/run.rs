@@ -10,7 +10,7 @@ use fastrand::Rng;
 
 use crate::harness::{
     Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
-    Recipe, Relay, Scene, View, WANTED_ASPECT,
+    Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT, wait_until,
 };
 use crate::report::{Bound, Failure, Report, Verdict};
 use crate::scale::{Scale, Size};
@@ -266,11 +266,11 @@ impl<'a> Run<'a> {
         while !condition() {
             let violations = self.observer.seen().ledger.violations().to_vec();
             if !violations.is_empty() {
-                self.keep();
+                self.give_up(&violations);
                 return Err(Failure::Broken(violations));
             }
             if begun.elapsed() > within {
-                self.keep();
+                self.give_up(&[]);
                 return Err(Failure::Unexpected(format!(
                     "waited {within:?} in vain for {what}: {} of {} records are finished; the test's files are \
                      in {}",
@@ -339,7 +339,7 @@ impl<'a> Run<'a> {
         })?;
         match ended {
             Some((ended, log)) => {
-                self.keep();
+                self.give_up(&[]);
                 Err(Failure::Unexpected(format!("a process ended by itself, {ended:?}:\n{log}")))
             }
             None => Ok(()),
@@ -361,6 +361,10 @@ impl<'a> Run<'a> {
                 seen.ledger.violates(Invariant::NeverBack, what);
             }
         }
+        if self.history.is_some() && commits == 0 && sum.produced > 0 {
+            let what = "Kafka's own log holds no commit of the group".to_owned();
+            seen.ledger.violates(Invariant::NeverBack, what);
+        }
         if seen.looks == 0 && sum.produced > 0 {
             seen.ledger.violates(Invariant::NeverAhead, "no commit was ever seen".to_owned());
         }
@@ -369,28 +373,50 @@ impl<'a> Run<'a> {
             seen.ledger.violates(Invariant::Bounded, what);
         }
         let violations = seen.ledger.violations().to_vec();
-        Report {
-            title: &self.title,
-            took: self.begun.elapsed(),
-            seed: self.scene.seed,
-            faults: &self.faults,
-            partitions: ends.len(),
-            sum,
-            bound: self.bound.as_ref(),
-            looks: seen.looks,
-            commits: self.history.is_some().then_some(commits),
-            slowest_recovery: seen.slowest_recovery,
-            notes: &self.notes,
-            violations: &violations,
-        }
-        .print();
+        let verdict = if violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
+        let commits = self.history.is_some().then_some(commits);
+        self.report(verdict, (ends.len(), sum), (seen.looks, seen.slowest_recovery), commits, &violations);
         if violations.is_empty() {
             return Ok(());
         }
-        if !self.mutant {
-            self.scene.keep();
-        }
+        self.keep();
         Err(Failure::Broken(violations))
+    }
+
+    /// Prints what a run comes to that does not get to its end, and keeps its files.
+    fn give_up(&self, violations: &[Violation]) {
+        let ends = self.fates.ends();
+        let mut seen = self.observer.seen();
+        let (sum, looked) = (seen.ledger.sum(&ends), (seen.looks, seen.slowest_recovery));
+        drop(seen);
+        self.report("BROKEN OFF", (ends.len(), sum), looked, None, violations);
+        self.keep();
+    }
+
+    fn report(
+        &self,
+        verdict: &str,
+        (partitions, sum): (usize, Sum),
+        (looks, slowest_recovery): (usize, Option<Duration>),
+        commits: Option<usize>,
+        violations: &[Violation],
+    ) {
+        Report {
+            title: &self.title,
+            verdict,
+            took: self.begun.elapsed(),
+            seed: self.scene.seed,
+            faults: &self.faults,
+            partitions,
+            sum,
+            bound: self.bound.as_ref(),
+            looks,
+            commits,
+            slowest_recovery,
+            notes: &self.notes,
+            violations,
+        }
+        .print();
     }
 
     /// Keeps the test's files for whoever wants to know why; why a mutant failed is known.
@@ -405,6 +431,7 @@ impl<'a> Run<'a> {
             Feeding::Here(feeder) => feeder,
             // Joined before `_stop` goes: the thread feeds all that it was told to.
             Feeding::There { thread, stop: _stop } => {
+                wait_until("everything to be fed", self.patience, || thread.is_finished());
                 thread.join().expect("Kafka takes everything that is fed")
             }
             Feeding::Nowhere => unreachable!("it has changed hands by now"),

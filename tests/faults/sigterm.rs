@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::Ended;
+use crate::members::NOT_DRAINED;
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL};
 
 /// What the recipe gives a drain, and what the process has for everything else of a stop.
 const DRAIN_SECONDS: u64 = 20;
 const GOODBYE: Duration = Duration::from_secs(10);
+/// No action takes long here, so no stop does.
+const SLOWEST: Duration = Duration::from_secs(10);
 
 /// Stops the program in full swing and starts it anew. Nothing comes again: what was acted on is
 /// committed when a stop ends.
@@ -38,11 +41,19 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
         if ended != Ended::Code(0) {
             return Err(Failure::Unexpected(format!("SIGTERM ended it with {ended:?}:\n{}", relay.log())));
         }
+        let log = relay.log();
+        if NOT_DRAINED.iter().any(|words| log.contains(words)) {
+            return Err(Failure::Unexpected(format!("a stop left something unfinished:\n{log}")));
+        }
     }
     let mut relay = run.scene.run(&[&recipe]);
     run.over();
     run.until_all_committed(&mut [&mut relay])?;
     relay.stop();
     run.note(format!("the slowest stop took {:.1} s of {DRAIN_SECONDS} s", slowest.as_secs_f64()));
-    run.conclude()
+    run.conclude()?;
+    if slowest > SLOWEST {
+        return Err(Failure::Unexpected(format!("a stop took {slowest:?}, more than {SLOWEST:?}")));
+    }
+    Ok(())
 }

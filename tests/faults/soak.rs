@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Answer, KafkaBroker, MemoryCurve, OrderedBy, Recipe, Relay, WebhookServer};
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL, Watching};
+use crate::webhook::slope;
 
 /// As many members as may be there at a time.
 const MEMBERS: usize = 3;
@@ -89,11 +90,12 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     first.stop();
     others.into_iter().for_each(Relay::stop);
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
-    let grown = curve.slope_mib_per_minute() * minutes * 0.8;
+    let slope = slope(&curve)?;
+    let grown = slope * minutes * 0.8;
     run.note(format!(
         "{minutes:.0} minutes; memory of the process that lived throughout: {:.1} MiB at most, slope {:.2} MiB an hour",
         curve.peak_mib(),
-        curve.slope_mib_per_minute() * 60.0
+        slope * 60.0
     ));
     if grown > GROWTH_MIB {
         return Err(Failure::Unexpected(format!("memory grew by {grown:.1} MiB")));

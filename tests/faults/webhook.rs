@@ -39,6 +39,10 @@ pub(crate) fn slow(stage: &Stage<'_>) -> Verdict {
     run.strike(&format!("the first {slow} actions of each partition take {} s each", size.outage.as_secs()));
     run.feed(size.records, USUAL);
     run.until_all_committed(&mut [&mut relay])?;
+    // So that what is not there below is known to be a zero, not a metric of another name.
+    if relay.metric("datahub_relay_rebalances_total", &["kind=\"assigned\""]) < Some(1.0) {
+        return Err(Failure::Unexpected("no assignment was counted".to_owned()));
+    }
     for kind in ["lost", "revoked"] {
         let times = relay.metric("datahub_relay_rebalances_total", &[&format!("kind=\"{kind}\"")]);
         if times.unwrap_or(0.0) > 0.0 {
@@ -124,7 +128,7 @@ pub(crate) fn away(stage: &Stage<'_>) -> Verdict {
     })?;
     away.store(false, Ordering::Release);
     let back = Instant::now();
-    let grown = curve.slope_mib_per_minute() * size.outage.as_secs_f64() * 0.8 / 60.0;
+    let grown = slope(&curve)? * size.outage.as_secs_f64() * 0.8 / 60.0;
     run.note(format!(
         "memory during the outage: {:.1} MiB at most, grown by {grown:.2} MiB",
         curve.peak_mib()
@@ -152,4 +156,14 @@ fn watching<'a>(
         ordered_by,
         letters: None,
     })
+}
+
+/// How memory went, in MiB a minute.
+///
+/// # Errors
+/// If it was looked at too seldom to say so.
+pub(crate) fn slope(curve: &MemoryCurve) -> Result<f64, Failure> {
+    curve
+        .slope_mib_per_minute()
+        .ok_or_else(|| Failure::Unexpected("memory was looked at too seldom to judge it".to_owned()))
 }

@@ -36,6 +36,21 @@ impl Acted {
         &self.meta.kafka
     }
 
+    /// Whether the event is the one that was fed at its place. What a cut record was taken for may be
+    /// anything.
+    pub(crate) fn is_what_was_fed(&self) -> bool {
+        let field = |pointer: &str| self.event.pointer(pointer)?.as_str().map(str::to_owned);
+        let sequence = match self.event_type.as_str() {
+            "MetadataChangeLogEvent_v1" => field("/aspect/value")
+                .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
+                .and_then(|aspect| aspect["sequence"].as_i64()),
+            "EntityChangeEvent_v1" => field("/parameters/sequence").and_then(|text| text.parse().ok()),
+            _ => field("/properties/sequence").and_then(|text| text.parse().ok()),
+        };
+        let entity = field("/entityUrn").or_else(|| field("/sourceUrn"));
+        entity.is_some() && sequence == Some(self.place().offset)
+    }
+
     /// The entity that the event is about.
     pub(crate) fn entity(&self) -> &str {
         let field = if self.event_type == "RelationshipChangeEvent_v1" { "sourceUrn" } else { "entityUrn" };

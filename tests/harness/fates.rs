@@ -45,6 +45,11 @@ impl Fates {
         self.with(|fates| fates.iter().map(|(partition, fates)| (partition.clone(), length(fates))).collect())
     }
 
+    /// Of how many records this has to become.
+    pub(crate) fn count(&self, fate: Fate) -> usize {
+        self.with(|fates| fates.values().flatten().filter(|of| **of == fate).count())
+    }
+
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<Partition, Vec<Fate>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -180,12 +180,20 @@ impl Ledger {
     /// Closes the books: `ends` are the numbers of records that were fed. What is lost, or was never
     /// fed, violates I1.
     pub(crate) fn close(&mut self, ends: &BTreeMap<Partition, i64>) -> Sum {
+        let came = |account: &Account| account.acted.len().max(account.dead.len());
+        let strangers: Vec<String> = self
+            .accounts
+            .iter()
+            .filter(|(partition, account)| !ends.contains_key(*partition) && came(account) > 0)
+            .map(|(partition, _)| format!("{partition:?}: records came of it, and it was never fed"))
+            .collect();
+        strangers.into_iter().for_each(|what| self.violates(Invariant::NothingLost, what));
         let mut sum = Sum::default();
         for (partition, end) in ends {
             let end = index(*end);
             let account = self.account(partition);
             let lost = account.add_to(&mut sum, end);
-            let invented = account.acted.len().max(account.dead.len()).saturating_sub(end);
+            let invented = came(account).saturating_sub(end);
             if let Some(first) = lost.first() {
                 let what = format!("{partition:?}: {} lost, the first at {first}", lost.len());
                 self.violates(Invariant::NothingLost, what);
@@ -194,6 +202,15 @@ impl Ledger {
                 let what = format!("{partition:?}: {invented} came that were never fed");
                 self.violates(Invariant::NothingLost, what);
             }
+        }
+        sum
+    }
+
+    /// What it comes to so far, without a judgement.
+    pub(crate) fn sum(&mut self, ends: &BTreeMap<Partition, i64>) -> Sum {
+        let mut sum = Sum::default();
+        for (partition, end) in ends {
+            self.account(partition).add_to(&mut sum, index(*end));
         }
         sum
     }
@@ -334,6 +351,15 @@ mod tests {
     fn what_is_neither_acted_on_nor_dead_lettered_is_lost() {
         let mut ledger = of(&[Fate::Act, Fate::DeadLetter]);
         assert_eq!(ledger.close(&at(2)).lost, 2);
+        assert_eq!(violated(&ledger), [Invariant::NothingLost]);
+    }
+
+    #[test]
+    fn what_comes_of_a_partition_that_was_never_fed_is_seen() {
+        let mut ledger = of(&[Fate::Act]);
+        ledger.acted(0, &place(0), None);
+        ledger.acted(0, &Place { topic: "another".to_owned(), ..place(0) }, None);
+        ledger.close(&at(1));
         assert_eq!(violated(&ledger), [Invariant::NothingLost]);
     }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use super::relay::Relay;
 
 const MIB: f64 = 1_048_576.0;
+/// Fewer say nothing about a slope.
+const FEWEST: usize = 10;
 
 /// Samples of a process's resident memory, at most one in so much time.
 pub(crate) struct MemoryCurve {
@@ -37,8 +39,12 @@ impl MemoryCurve {
         self.samples.iter().map(|(_, mib)| *mib).fold(0.0, f64::max)
     }
 
-    /// The slope of the straight line that fits best, in MiB a minute; 0 for fewer than two samples.
-    pub(crate) fn slope_mib_per_minute(&self) -> f64 {
+    /// The slope of the straight line that fits best, in MiB a minute; `None` for too few
+    /// samples.
+    pub(crate) fn slope_mib_per_minute(&self) -> Option<f64> {
+        if self.samples.len() < FEWEST {
+            return None;
+        }
         let count = self.samples.len() as f64;
         let mean = |of: fn(&(f64, f64)) -> f64| self.samples.iter().map(of).sum::<f64>() / count;
         let (at, mib) = (mean(|sample| sample.0), mean(|sample| sample.1));
@@ -47,7 +53,7 @@ impl MemoryCurve {
             both += (sample.0 - at) * (sample.1 - mib);
             square += (sample.0 - at).powi(2);
         }
-        if square > 0.0 { both / square * 60.0 } else { 0.0 }
+        (square > 0.0).then(|| both / square * 60.0)
     }
 }
 
@@ -55,7 +61,8 @@ impl MemoryCurve {
 fn the_slope_is_that_of_the_line_that_fits_best() {
     let mut curve = MemoryCurve::every(Duration::ZERO);
     curve.samples = (0..100).map(|second| (f64::from(second), 50.0 + f64::from(second) / 30.0)).collect();
-    assert!((curve.slope_mib_per_minute() - 2.0).abs() < 1e-6);
-    curve.samples.truncate(1);
-    assert!(curve.slope_mib_per_minute().abs() < f64::EPSILON);
+    let slope = curve.slope_mib_per_minute().expect("enough samples");
+    assert!((slope - 2.0).abs() < 1e-6);
+    curve.samples.truncate(FEWEST - 1);
+    assert_eq!(curve.slope_mib_per_minute(), None);
 }

@@ -130,7 +130,7 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
         };
         if status == 200 {
             // Before the answer: who commits it may be looked at as soon as the answer is there.
-            let entity = event.entity().to_owned();
+            let entity = Some(event.entity().to_owned());
             // Should it come again, it is a first attempt again; and a run of hours must not remember all.
             locked(&memory.attempts).remove(event.place());
             locked(&memory.confirmed).push(Delivered { place: event.place().clone(), entity });
