@@ -47,14 +47,16 @@ impl Acted {
             "EntityChangeEvent_v1" => field("/parameters/sequence").and_then(|text| text.parse().ok()),
             _ => field("/properties/sequence").and_then(|text| text.parse().ok()),
         };
-        let entity = field("/entityUrn").or_else(|| field("/sourceUrn"));
-        entity.is_some() && sequence == Some(self.place().offset)
+        self.event[self.entity_field()].is_string() && sequence == Some(self.place().offset)
     }
 
     /// The entity that the event is about.
     pub(crate) fn entity(&self) -> &str {
-        let field = if self.event_type == "RelationshipChangeEvent_v1" { "sourceUrn" } else { "entityUrn" };
-        self.event[field].as_str().expect("every event that is fed names its entity")
+        self.event[self.entity_field()].as_str().expect("every event that is fed names its entity")
+    }
+
+    fn entity_field(&self) -> &'static str {
+        if self.event_type == "RelationshipChangeEvent_v1" { "sourceUrn" } else { "entityUrn" }
     }
 
     /// The offset that the feeder wrote into the event itself.

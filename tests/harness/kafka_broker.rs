@@ -241,7 +241,9 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// Everything that Kafka replicates is replicated once, nothing waits for further members, the
-/// broker's own buffers are small, and a killed broker may come back as soon as its session is over.
+/// broker's own buffers are small, and a killed broker may come back as soon as its session is over. The
+/// log of commits is one segment, since Kafka thins out all segments but the last, and the invariants are
+/// checked on every commit.
 fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16; 3]) -> String {
     format!(
         "process.roles=broker,controller\n\
@@ -259,6 +261,7 @@ fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16;
          auto.create.topics.enable=false\n\
          message.max.bytes=4194304\n\
          offsets.topic.num.partitions=4\n\
+         offsets.topic.segment.bytes=1073741824\n\
          offsets.topic.replication.factor=1\n\
          transaction.state.log.num.partitions=1\n\
          transaction.state.log.replication.factor=1\n\

@@ -107,7 +107,6 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
     let mut bytes = Vec::new();
     while let Some(body) = read_request(&mut stream, &mut bytes).await? {
         let event: Acted = serde_json::from_slice(&body)?;
-        assert_eq!(event.sequence(), event.place().offset, "an event keeps its place: {event:?}");
         memory.requests.fetch_add(1, Ordering::Relaxed);
         let attempt = {
             let mut attempts = locked(&memory.attempts);
@@ -130,7 +129,7 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
         };
         if status == 200 {
             // Before the answer: who commits it may be looked at as soon as the answer is there.
-            let entity = Some(event.entity().to_owned());
+            let entity = event.is_what_was_fed().then(|| event.entity().to_owned());
             // Should it come again, it is a first attempt again; and a run of hours must not remember all.
             locked(&memory.attempts).remove(event.place());
             locked(&memory.confirmed).push(Delivered { place: event.place().clone(), entity });
