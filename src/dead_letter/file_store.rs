@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::line::line_of;
-use super::{DeadLetter, DeadLetterStore, StoreError};
+use super::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Rotation};
 
 /// A file is put aside before it grows beyond this many bytes: 64 MiB.
@@ -60,6 +60,10 @@ impl FileStore {
 
 #[async_trait]
 impl DeadLetterStore for FileStore {
+    fn place(&self) -> StorePlace {
+        StorePlace::File(self.path().to_owned())
+    }
+
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
         let stored = match line_of(letter) {
             Ok(line) => self.writer.append(line).await,

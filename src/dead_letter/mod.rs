@@ -15,6 +15,8 @@ mod lineage;
 mod tests;
 mod topic_store;
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -39,6 +41,9 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// Why it could not be stored; the partition waits and readiness shows the text.
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError>;
 
+    /// Where letters go, for who looks at one that takes long.
+    fn place(&self) -> StorePlace;
+
     /// Whether letters can be stored, as far as that can be known without storing one. Asked before a
     /// pipeline reads anything.
     ///
@@ -46,6 +51,34 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// Why they can't. It is asked again for a while, and then the pipeline does not start.
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// Where a store keeps its letters, as an operator knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// The file at this path.
+    File(PathBuf),
+    /// The topic of this name.
+    Topic(String),
+}
+
+impl StorePlace {
+    /// What to look at when the store neither takes a letter nor refuses it.
+    pub fn what_may_hang(&self) -> &'static str {
+        match self {
+            Self::File(_) => "see whether its disk hangs, or another process holds the lock of the file",
+            Self::Topic(_) => "see that its brokers answer, and that enough of its replicas are in sync",
+        }
+    }
+}
+
+impl fmt::Display for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Topic(topic) => write!(f, "the topic {topic}"),
+        }
     }
 }
 
@@ -92,7 +125,7 @@ pub enum StoreError {
     )]
     File {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },

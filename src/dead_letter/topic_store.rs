@@ -7,7 +7,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::headers::LetterHeaders;
-use super::{DeadLetter, DeadLetterStore, FileStore, StoreError};
+use super::{DeadLetter, DeadLetterStore, FileStore, StoreError, StorePlace};
 use crate::kafka::{OutgoingRecord, Producer, is_too_large};
 
 /// Keeps dead letters in a topic: key and value as they were, null included, with the record's own
@@ -46,10 +46,25 @@ impl TopicStore {
         };
         self.producer.send(&record).await
     }
+
+    /// What a failed delivery means. librdkafka gives a topic that is gone some time to come back, so
+    /// that a letter for it ends as one for brokers that are slow: the time is over. Whoever is to mend it
+    /// needs to know which.
+    async fn why_not(&self, source: KafkaError) -> StoreError {
+        let timed_out = source.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
+        let is_gone = is_missing(&source)
+            || (timed_out && matches!(self.probe().await, Err(StoreError::NoTopic { .. })));
+        let topic = self.topic.clone();
+        if is_gone { StoreError::NoTopic { topic } } else { StoreError::Topic { topic, source } }
+    }
 }
 
 #[async_trait]
 impl DeadLetterStore for TopicStore {
+    fn place(&self) -> StorePlace {
+        StorePlace::Topic(self.topic.clone())
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         let (producer, topic) = (Arc::clone(&self.producer), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || producer.partitions_of(&topic)).await;
@@ -63,13 +78,12 @@ impl DeadLetterStore for TopicStore {
     }
 
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Topic { topic: self.topic.clone(), source };
         let mut headers = LetterHeaders::of(letter);
         for _ in 0..2 {
             match self.send(letter, &headers).await {
                 Ok(()) => return Ok(()),
                 Err(error) if is_too_large(&error) => headers.drop_longest_added(),
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(self.why_not(error).await),
             }
         }
         tracing::warn!(

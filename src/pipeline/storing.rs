@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::telemetry::{Condition, PipelineHealth};
 
-/// How long a store may take before it is said that it takes long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a store may take before it is said that it takes long. Longer than a topic's delivery takes to
+/// fail (`message.timeout.ms`, 10 s): its own error says more.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How many dead letters of a pipeline wait for their store.
 #[derive(Debug)]
@@ -62,9 +63,11 @@ impl<'a> Storing<'a> {
             if let Ok(answer) = timeout(self.letters.patience, &mut answer).await {
                 return answer;
             }
+            let place = store.place();
             let text = format!(
-                "storing a dead letter has taken {} s; see whether its disk or its topic hangs, or somebody holds the lock of its file",
-                began.elapsed().as_secs()
+                "storing a dead letter in {place} has taken {} s; {}",
+                began.elapsed().as_secs(),
+                place.what_may_hang()
             );
             if !self.waits {
                 tracing::warn!(pipeline = self.health.name(), "{text}");

@@ -14,6 +14,7 @@ use super::broker::Broker;
 use super::fates::{Fates, Partition};
 use super::ledger::{Invariant, Ledger};
 use super::scene::Scene;
+use super::wait::wait_for;
 
 /// How often Kafka is asked for what is committed.
 const ASK_EVERY: Duration = Duration::from_millis(200);
@@ -23,6 +24,7 @@ const READ_EVERY: Duration = Duration::from_millis(20);
 /// I5: how long a partition with lag may take to move once a fault is over.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(5);
+const ANSWERED: Duration = Duration::from_secs(60);
 
 /// Reads committed offsets of one group. It never joins that group.
 pub(crate) struct CommittedOffsets {
@@ -56,9 +58,20 @@ impl CommittedOffsets {
         Some(offsets)
     }
 
-    /// The sum over all partitions, 0 for those that have none.
+    /// The sum over all partitions, 0 for those that have none; `None` if the broker did not answer.
     pub(crate) fn sum(&self) -> Option<i64> {
         Some(self.read()?.values().sum())
+    }
+
+    /// The committed offset of each partition that has one: for what must have been committed by now. A
+    /// broker that is busy is asked again.
+    pub(crate) fn known(&self) -> BTreeMap<Partition, i64> {
+        wait_for("the broker to say what is committed", ANSWERED, || self.read())
+    }
+
+    /// The sum of [`CommittedOffsets::known`].
+    pub(crate) fn known_sum(&self) -> i64 {
+        self.known().values().sum()
     }
 }
 

@@ -92,7 +92,7 @@ fn a_reset_to_the_latest_that_receives_nothing_is_committed_all_the_same() {
     let left_out = feeder.fed();
     let at_the_latest = recipe.clone().source("start_position", "latest").source("reset_offsets", true);
     scene.run_until_ready(&[&at_the_latest]).stop();
-    assert_eq!(committed.sum(), Some(300), "without a single event");
+    assert_eq!(committed.known_sum(), 300, "without a single event");
 
     // What came after it is not.
     feeder.change_logs(&topic, 2, 50);

@@ -19,7 +19,7 @@ fn a_group_that_starts_at_the_latest_does_not_skip_what_came_while_it_was_down()
 
     // It receives nothing, so only the position itself can have been committed.
     scene.run_until_ready(&[&recipe]).stop();
-    assert_eq!(scene.committed(&[(&topic, 3)]).sum(), Some(300));
+    assert_eq!(scene.committed(&[(&topic, 3)]).known_sum(), 300);
     feeder.change_logs(&topic, 3, 300);
     let after = feeder.fed().difference(&before).cloned().collect();
 
@@ -76,5 +76,5 @@ fn a_start_position_in_the_future_is_the_end_and_is_committed() {
     scene.feeder().change_logs(&topic, 2, 100);
     let recipe = scene.recipe().change_logs(&topic).source("start_position", "2100-01-01T00:00:00Z");
     scene.run_until_ready(&[&recipe]).stop();
-    assert_eq!(scene.committed(&[(&topic, 2)]).sum(), Some(100), "as a number, though nothing was read");
+    assert_eq!(scene.committed(&[(&topic, 2)]).known_sum(), 100, "as a number, though nothing was read");
 }

@@ -26,7 +26,7 @@ use super::tally::Tally;
 use super::{Pipeline, PipelineError, Surroundings};
 use crate::action::{Action, ActionError};
 use crate::avro::{Decoder, Patience, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
-use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
+use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{
     Delivery, FailureCount, FailureLimits, FailureMode, PartitionEpoch, Processed, Processor as _,
     RetryPolicy, RetrySettings,
@@ -58,6 +58,10 @@ struct Letters(Mutex<Vec<(Stage, &'static str, String, bool)>>);
 
 #[async_trait]
 impl DeadLetterStore for Letters {
+    fn place(&self) -> StorePlace {
+        StorePlace::File("nowhere".into())
+    }
+
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
         let failure = letter.failure;
         let kept = (failure.stage, failure.class, failure.message.clone(), letter.envelope.is_some());

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{PATIENCE, Scripted, delivery, parts, registry, spawn, stages};
 use crate::action::ActionError;
-use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
+use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{Processed, Processor as _};
 use crate::event::Outcome;
 use crate::pipeline::stages::{Parts, Stages};
@@ -25,6 +25,10 @@ struct Store {
 
 #[async_trait]
 impl DeadLetterStore for Store {
+    fn place(&self) -> StorePlace {
+        StorePlace::File("letters.log".into())
+    }
+
     async fn store(&self, _: &DeadLetter<'_>) -> Result<(), StoreError> {
         while self.hangs.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -92,7 +96,8 @@ async fn a_store_that_hangs_is_told_while_it_is_waited_for() {
     let (stages, board) = refusing(&store).await;
     store.hangs.store(true, Ordering::Relaxed);
     let storing = spawn(&stages, delivery(1));
-    until_lacking(&board, "has taken 0 s").await;
+    until_lacking(&board, "storing a dead letter in letters.log has taken 0 s; see whether its disk hangs")
+        .await;
     store.hangs.store(false, Ordering::Relaxed);
     let processed = tokio::time::timeout(PATIENCE, storing).await.unwrap().unwrap();
     assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(..))), "{processed:?}");

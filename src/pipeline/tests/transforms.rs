@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Letters, PATIENCE, Scripted, delivery, parts, registry, stages};
 use crate::action::{Action, ActionError};
-use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
+use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{Processed, Processor as _};
 use crate::event::{DropReason, Envelope, Outcome, Stage};
 use crate::findings::{Findings, KeyPath};
@@ -22,6 +22,10 @@ struct Events(Mutex<Vec<Value>>);
 
 #[async_trait]
 impl DeadLetterStore for Events {
+    fn place(&self) -> StorePlace {
+        StorePlace::File("nowhere".into())
+    }
+
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(serde_json::to_value(letter.envelope).unwrap());
         Ok(())

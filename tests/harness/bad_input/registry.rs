@@ -52,7 +52,7 @@ pub(crate) fn check_a_registry_that_knows_no_id(broker: &dyn Broker) {
         })
     });
     assert!(stage.scene.action_log().read().is_empty());
-    assert_eq!(stage.scene.committed(&stage.topics()).sum(), Some(0));
+    assert_eq!(stage.scene.committed(&stage.topics()).known_sum(), 0);
     stage.scene.registry.behave(Behaviour::Answer);
     relay.wait_until_ready();
     stage.wait_until_committed(&fed);
