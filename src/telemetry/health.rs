@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
+use super::condition::Condition;
+use super::probes::{Liveness, PipelineReport, Readiness, StuckPipeline};
 use crate::redaction::Secrets;
 
 /// So many warnings are kept of a pipeline, the newest.
@@ -53,47 +55,6 @@ impl Serialize for PipelineState {
     }
 }
 
-/// What a pipeline needs in order to be ready. Each begins as missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
-    /// Brokers can be reached.
-    Brokers,
-    /// Partitions are assigned, or it is known that there is none for this member.
-    Assignment,
-    /// The schema registry answers.
-    Registry,
-    /// Dead letters can be stored.
-    DeadLetters,
-    /// All records are there that are to be read next. Holds until a partition waits at a gap.
-    Records,
-}
-
-impl Condition {
-    const NOT_YET: [(Self, &str); 4] = [
-        (Self::Brokers, "not connected yet"),
-        (Self::Assignment, "no partitions assigned yet"),
-        (Self::Registry, "not asked yet"),
-        (Self::DeadLetters, "not probed yet"),
-    ];
-
-    /// The name that `/readyz` and the status page use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Brokers => "brokers",
-            Self::Assignment => "assignment",
-            Self::Registry => "registry",
-            Self::DeadLetters => "dead_letters",
-            Self::Records => "records",
-        }
-    }
-}
-
-impl Serialize for Condition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// The health of all pipelines of the process, those included that could not start.
 #[derive(Debug)]
 pub struct HealthBoard {
@@ -134,56 +95,6 @@ impl HealthBoard {
         // Before the first recipe has been read there is nothing that could be ready.
         Readiness { ready: !pipelines.is_empty() && pipelines.iter().all(|report| report.ready), pipelines }
     }
-}
-
-/// The answer of `/livez`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Liveness {
-    /// Whether nothing is stuck.
-    pub live: bool,
-    /// The pipelines whose polling thread is stuck.
-    pub stuck: Vec<StuckPipeline>,
-}
-
-/// A pipeline whose polling thread is stuck.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StuckPipeline {
-    /// The pipeline's name.
-    pub name: String,
-    /// What was noticed.
-    pub reason: String,
-}
-
-/// The answer of `/readyz`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Readiness {
-    /// Whether there are pipelines and every one is ready.
-    pub ready: bool,
-    /// Each pipeline, in the order of the recipes.
-    pub pipelines: Vec<PipelineReport>,
-}
-
-/// What `/readyz` says about one pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PipelineReport {
-    /// The pipeline's name.
-    pub name: String,
-    /// What it is doing.
-    pub state: PipelineState,
-    /// Whether it runs and lacks nothing, or has ended as it should.
-    pub ready: bool,
-    /// Why it failed, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
-    /// Why it stands still, if it does: `/livez` says so too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stuck: Option<String>,
-    /// What is missing, each with what is known about it.
-    pub missing: BTreeMap<Condition, String>,
-    /// What a person should know although it keeps nothing from going on: the last few, each with its
-    /// time, since the process began.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
 }
 
 /// The health of one pipeline; its parts report here.

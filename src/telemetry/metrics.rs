@@ -5,8 +5,9 @@ use std::sync::Arc;
 use prometheus::{Registry, TextEncoder};
 
 use super::families::Families;
-use super::health::{HealthBoard, PipelineReport, PipelineState};
+use super::health::{HealthBoard, PipelineState};
 use super::pipeline_metrics::PipelineMetrics;
+use super::probes::PipelineReport;
 
 /// The content type of what [`Metrics::text`] gives.
 pub const TEXT_CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;

@@ -3,6 +3,7 @@
 //! `Metrics` and `HealthBoard` belong to the process; each pipeline has its `PipelineMetrics`
 //! and its `PipelineHealth` and hands them to its parts. `MonitoringServer` shows both.
 
+mod condition;
 mod families;
 mod health;
 mod http;
@@ -11,13 +12,14 @@ mod metrics;
 pub mod names;
 mod page;
 mod pipeline_metrics;
+mod probes;
 #[cfg(test)]
 mod tests;
 
-pub use health::{
-    Condition, HealthBoard, Liveness, PipelineHealth, PipelineReport, PipelineState, Readiness, StuckPipeline,
-};
+pub use condition::Condition;
+pub use health::{HealthBoard, PipelineHealth, PipelineState};
 pub use http::{MonitoringError, MonitoringServer};
 pub use log::{LogError, LogFormat, init as init_log};
 pub use metrics::{Metrics, TEXT_CONTENT_TYPE};
 pub use pipeline_metrics::{EarlyFilter, PipelineMetrics, Rebalance, RegistryLookup};
+pub use probes::{Liveness, PipelineReport, Readiness, StuckPipeline};

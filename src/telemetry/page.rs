@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::health::{PipelineReport, Readiness};
+use super::probes::{PipelineReport, Readiness};
 
 /// Nothing from elsewhere, no scripts: only this page's own style.
 pub(super) const CONTENT_POLICY: &str =
