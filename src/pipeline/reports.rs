@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::{Gap, RebalanceKind, Reports, ScreenCounts};
+use crate::kafka::{CommitsFail, Gap, RebalanceKind, Reports, ScreenCounts};
 use crate::telemetry::{Condition, EarlyFilter, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
 
 /// Passes on what the polling thread and the committer of one pipeline tell.
@@ -126,6 +126,17 @@ impl Reports for PipelineReports {
 
     fn commit_failed(&self, took: Duration, _error: &KafkaError) {
         self.metrics.commit_failed(took);
+    }
+
+    fn commits_fail(&self, failing: Option<CommitsFail<'_>>) {
+        let Some(CommitsFail { in_a_row, error }) = failing else {
+            self.health.holds(Condition::Commits);
+            return;
+        };
+        let text = format!(
+            "{in_a_row} commits in a row failed, the last with: {error}; it is tried on. What is acted on meanwhile comes again after a restart, and a partition with max_uncommitted of it waits. See whether the group's coordinator is reachable (the brokers' logs), and whether this user may commit in the group"
+        );
+        self.health.lacks(Condition::Commits, text);
     }
 
     fn trouble(&self, trouble: Option<&KafkaError>) {

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// What a pipeline needs in order to be ready. Each begins as missing.
+/// What a pipeline needs in order to be ready. Each begins as missing, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// Brokers can be reached.
@@ -15,6 +15,8 @@ pub enum Condition {
     DeadLetters,
     /// All records are there that are to be read next. Holds until a partition waits at a gap.
     Records,
+    /// What is finished can be committed. Holds until commits fail again and again.
+    Commits,
 }
 
 impl Condition {
@@ -33,6 +35,7 @@ impl Condition {
             Self::Registry => "registry",
             Self::DeadLetters => "dead_letters",
             Self::Records => "records",
+            Self::Commits => "commits",
         }
     }
 }

@@ -12,5 +12,6 @@ mod command_line;
 mod letters;
 mod main_job;
 mod quickstart;
+mod readiness;
 mod routes;
 mod stop;

@@ -1,9 +1,9 @@
 //! A pipeline's consumer: a member of its group.
 //!
 //! One operating-system thread polls for as long as the pipeline lives ([`consume`], in `poll_loop.rs`, which
-//! the other modules give their steps to), and another one commits (`committer.rs`). What the two and the lanes
-//! share is one [`PartitionEpoch`](crate::delivery::PartitionEpoch) per assigned partition. The modules stand in
-//! the order in which a run meets them.
+//! the other modules give their steps to), and another one commits (`committer.rs`, `commit_loop.rs`). What the
+//! two and the lanes share is one [`PartitionEpoch`](crate::delivery::PartitionEpoch) per assigned partition. The
+//! modules stand in the order in which a run meets them.
 
 mod poll_loop;
 mod connect;
@@ -12,6 +12,7 @@ mod slots;
 mod screen;
 mod intake;
 mod committer;
+mod commit_loop;
 mod commit_error;
 mod positions;
 mod idle;
@@ -23,5 +24,5 @@ mod tests;
 
 pub use committer::CommitBell;
 pub use poll_loop::{ConsumerParts, consume};
-pub use reports::{RebalanceKind, Reports};
+pub use reports::{CommitsFail, RebalanceKind, Reports};
 pub use screen::{Screen, ScreenCounts, Screening};

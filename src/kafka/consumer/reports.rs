@@ -62,8 +62,21 @@ pub trait Reports: Send + Sync + 'static {
     /// An attempt at a commit failed after `took`.
     fn commit_failed(&self, took: Duration, error: &KafkaError);
 
+    /// Commits have failed so often in a row that somebody should know (`Some`, again each time that it is so
+    /// many more), or that is over (`None`): one was confirmed, or nothing is left to be committed.
+    fn commits_fail(&self, failing: Option<CommitsFail<'_>>);
+
     /// `poll` returned an error that passes by itself, or the last such trouble is over (`None`).
     fn trouble(&self, trouble: Option<&KafkaError>);
+}
+
+/// Commits that fail again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitsFail<'a> {
+    /// How many have failed in a row.
+    pub in_a_row: u32,
+    /// Why the last one has.
+    pub error: &'a KafkaError,
 }
 
 /// What a rebalance did to this process.

@@ -11,7 +11,7 @@ use super::super::reports::PipelineReports;
 use super::super::tally::Tally;
 use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
 use crate::event::TopicPartition;
-use crate::kafka::{Gap, GapCause, RebalanceKind, Reports as _};
+use crate::kafka::{CommitsFail, Gap, GapCause, RebalanceKind, Reports as _};
 use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
 
@@ -74,7 +74,7 @@ struct Row {
     live: bool,
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     Row {
         begins: |told| told.kafka.trouble(Some(&all_brokers_down())),
         ends: |told| told.kafka.trouble(None),
@@ -103,6 +103,15 @@ const ROWS: [Row; 6] = [
         begins: |told| told.kafka.waits_at(&[&gap()]),
         ends: |told| told.kafka.waits_at(&[]),
         says: [r#""records":"PlatformEvent_v1[3]: offsets 10 to 39 (30 records)"#, "offsets acknowledge"],
+        live: true,
+    },
+    Row {
+        begins: |told| {
+            let error = &KafkaError::ConsumerCommit(RDKafkaErrorCode::RequestTimedOut);
+            told.kafka.commits_fail(Some(CommitsFail { in_a_row: 5, error }));
+        },
+        ends: |told| told.kafka.commits_fail(None),
+        says: [r#""commits":"5 commits in a row failed"#, "RequestTimedOut"],
         live: true,
     },
     Row {

@@ -1,5 +1,6 @@
 //! The consumer against librdkafka's mock cluster, with a processor and a screen that only record.
 
+mod committing;
 mod scene;
 
 use std::collections::BTreeMap;

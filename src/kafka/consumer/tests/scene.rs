@@ -21,8 +21,8 @@ use crate::delivery::{
 };
 use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 use crate::kafka::{
-    CommitBell, ConsumerError, ConsumerParts, ConsumerSettings, Gap, RebalanceKind, Reports, Screen,
-    ScreenCounts, Screening, SourceKind, StartPosition, consume,
+    CommitBell, CommitsFail, ConsumerError, ConsumerParts, ConsumerSettings, Gap, RebalanceKind, Reports,
+    Screen, ScreenCounts, Screening, SourceKind, StartPosition, consume,
 };
 
 pub(super) const TOPIC: &str = "PlatformEvent_v1";
@@ -92,6 +92,8 @@ pub(super) struct Counts {
     pub(super) pauses: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) dropped: AtomicU64,
+    /// Commits that failed in a row, as far as somebody was told of them.
+    pub(super) commits_fail: AtomicU64,
     pub(super) assigned: AtomicU64,
     pub(super) revocations: AtomicU64,
     /// Why it stands still, if it does.
@@ -137,6 +139,10 @@ impl Reports for Counts {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
     fn commit_failed(&self, _took: Duration, _error: &KafkaError) {}
+    fn commits_fail(&self, failing: Option<CommitsFail<'_>>) {
+        self.commits_fail
+            .store(failing.map_or(0, |failing| failing.in_a_row.into()), AtomicOrdering::Relaxed);
+    }
     fn trouble(&self, trouble: Option<&KafkaError>) {
         if trouble.is_none() {
             self.reached.fetch_add(1, AtomicOrdering::Relaxed);

@@ -1,0 +1,263 @@
+//! What the committer's thread does: a pass over the assignments, and what comes of a failed one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rdkafka::consumer::{CommitMode as Request, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::commit_error::{CommitDirective, classify};
+use super::committer::{Command, CommitSettings, Committable};
+use super::reports::{CommitsFail, Reports};
+use crate::delivery::{Budget, CommitMode};
+use crate::kafka::client::RelayConsumer;
+
+/// How soon progress is committed that consists of dropped records alone. Nothing would act again if it
+/// were lost, so it need not cost a request each time.
+const DROPPED_ONLY: Duration = Duration::from_millis(250);
+
+/// The wait after a commit that the group refused because it is changing.
+const REFUSED: Duration = Duration::from_millis(100);
+
+/// The wait after a commit that failed; it doubles up to the user's cap.
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(600);
+
+/// What runs on the thread.
+pub(super) struct CommitLoop {
+    pub(super) consumer: Arc<RelayConsumer>,
+    pub(super) settings: CommitSettings,
+    pub(super) budget: Arc<Budget>,
+    pub(super) reports: Arc<dyn Reports>,
+    pub(super) inbox: Receiver<Command>,
+    pub(super) rung: Arc<AtomicBool>,
+    pub(super) hurried: Arc<AtomicBool>,
+    pub(super) live: Arc<Mutex<Vec<Committable>>>,
+    /// Failed passes in a row. One partition that cannot be committed makes a pass fail, whatever becomes of
+    /// the others.
+    pub(super) failures: u32,
+    /// Somebody was told of them.
+    pub(super) told: bool,
+}
+
+/// How a pass over the assignments ended.
+#[derive(Debug)]
+enum Pass {
+    /// Whatever could be committed is.
+    Done,
+    /// The group is changing: what is left is committed after that.
+    Later,
+    /// Something could not be committed and has to be tried again; others may have been.
+    Failed { error: KafkaError, others_confirmed: bool },
+    /// The pipeline has to end.
+    End(KafkaError),
+}
+
+impl CommitLoop {
+    /// Commits until it is told to end, or an error means that the pipeline has to.
+    pub(super) fn run(mut self) -> Result<(), KafkaError> {
+        let mut wanted = false;
+        let mut last = Instant::now();
+        let mut not_before = last;
+        loop {
+            let wake_at = if wanted { not_before } else { not_before.max(last + self.period()) };
+            match self.inbox.recv_deadline(wake_at) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Command::Final { assignments, done, deadline }) => {
+                    if self.commit_until(&assignments, deadline)? {
+                        let _ = done.send(());
+                    }
+                    // What could not be committed is nobody's any more: whether that was all is to be seen.
+                    wanted |= self.failures > 0;
+                    continue;
+                }
+                Ok(Command::Look) => wanted |= self.commits_at_once(),
+                Ok(Command::Hurry) | Err(RecvTimeoutError::Timeout) => wanted = true,
+            }
+            // The inbox need never be empty: an interval that is over counts, whatever comes.
+            let now = Instant::now();
+            wanted |= now >= last + self.period();
+            if !wanted || now < not_before {
+                continue;
+            }
+            // Cleared before the watermarks are read: what finishes from here on rings again.
+            self.rung.store(false, Ordering::Release);
+            self.hurried.store(false, Ordering::Release);
+            wanted = false;
+            if let Some(wait) = self.look()? {
+                wanted = true;
+                not_before = Instant::now() + wait;
+            }
+            last = Instant::now();
+        }
+    }
+
+    /// Commits the progress of all live assignments. `Some` if something is left: how long to wait before
+    /// it is tried again.
+    pub(super) fn look(&mut self) -> Result<Option<Duration>, KafkaError> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.pass(&live) {
+            Pass::Done => {
+                // Also where nothing was left to commit, since its partition has gone to another member.
+                self.failures_are_over();
+                Ok(None)
+            }
+            Pass::Later => Ok(Some(REFUSED)),
+            Pass::Failed { error, others_confirmed } => {
+                let wait = self.failed(&error);
+                // One partition's trouble must not slow the others down.
+                Ok(Some(if others_confirmed { FIRST_BACKOFF } else { wait }))
+            }
+            Pass::End(error) => Err(error),
+        }
+    }
+
+    /// How often to look without being woken.
+    fn period(&self) -> Duration {
+        match self.settings.mode {
+            CommitMode::Interval(interval) => interval,
+            CommitMode::Group | CommitMode::PerEvent => DROPPED_ONLY,
+        }
+    }
+
+    /// Whether something finished is to be committed now: always but with an interval, and then too
+    /// where a fresh group's starting position is owed, since no event begins before it.
+    fn commits_at_once(&self) -> bool {
+        if !matches!(self.settings.mode, CommitMode::Interval(_)) {
+            return true;
+        }
+        self.rung.store(false, Ordering::Release);
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.iter().any(|one| one.epoch.committed_offset().is_none())
+    }
+
+    /// The last commit of assignments that are being given up. Whether all of it was confirmed.
+    fn commit_until(&mut self, assignments: &[Committable], deadline: Instant) -> Result<bool, KafkaError> {
+        while Instant::now() < deadline {
+            match self.pass(assignments) {
+                Pass::Done => return Ok(true),
+                Pass::Later => {}
+                Pass::Failed { error, .. } => {
+                    self.failed(&error);
+                }
+                Pass::End(error) => return Err(error),
+            }
+            // Shorter than elsewhere: the partitions go away at the deadline.
+            std::thread::sleep(REFUSED.min(deadline.saturating_duration_since(Instant::now())));
+        }
+        Ok(false)
+    }
+
+    /// Commits the progress of these assignments: in one request, and after a failure one by one,
+    /// since a request of several partitions reports the error of one of them.
+    fn pass(&self, assignments: &[Committable]) -> Pass {
+        let due: Vec<(&Committable, i64)> =
+            assignments.iter().filter_map(|one| Some((one, one.epoch.uncommitted_watermark()?))).collect();
+        if due.is_empty() {
+            return Pass::Done;
+        }
+        if self.failures == 0 || due.len() == 1 {
+            return self.request(&due);
+        }
+        let mut confirmed = false;
+        let mut worst = Pass::Done;
+        for (one, _) in due {
+            // Asked again: each request may take long, and the partition may be another member's by
+            // now. librdkafka would let the commit succeed.
+            let Some(offset) = one.epoch.uncommitted_watermark() else { continue };
+            match self.request(&[(one, offset)]) {
+                Pass::Done => confirmed = true,
+                Pass::Later if matches!(worst, Pass::Failed { .. }) => {}
+                end @ Pass::End(_) => return end,
+                pass => worst = pass,
+            }
+        }
+        if let Pass::Failed { others_confirmed, .. } = &mut worst {
+            *others_confirmed = confirmed;
+        }
+        worst
+    }
+
+    fn request(&self, due: &[(&Committable, i64)]) -> Pass {
+        let began = Instant::now();
+        let error = match self.send(due) {
+            Ok(()) => {
+                self.reports.commit_confirmed(began.elapsed());
+                for (one, offset) in due {
+                    one.epoch.committed(*offset);
+                }
+                self.budget.ring();
+                return Pass::Done;
+            }
+            Err(error) => error,
+        };
+        let directive = error.rdkafka_error_code().map_or(CommitDirective::Retry, classify);
+        if directive == CommitDirective::Nothing {
+            return Pass::Done;
+        }
+        self.reports.commit_failed(began.elapsed(), &error);
+        match directive {
+            CommitDirective::LeaveForLater => {
+                tracing::debug!(%error, "the group is changing, this commit waits for the end of it");
+                Pass::Later
+            }
+            CommitDirective::EndPipeline => Pass::End(error),
+            CommitDirective::Retry | CommitDirective::Nothing => {
+                Pass::Failed { error, others_confirmed: false }
+            }
+        }
+    }
+
+    /// Counts a failed pass. How long to wait before the next one.
+    fn failed(&mut self, error: &KafkaError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures.is_multiple_of(self.settings.attempts.max(1)) {
+            tracing::warn!(%error, failures = self.failures, "cannot commit, trying again");
+            self.told = true;
+            self.reports.commits_fail(Some(CommitsFail { in_a_row: self.failures, error }));
+        }
+        backoff(self.failures, self.settings.backoff_cap)
+    }
+
+    fn failures_are_over(&mut self) {
+        self.failures = 0;
+        if std::mem::take(&mut self.told) {
+            self.reports.commits_fail(None);
+        }
+    }
+
+    fn send(&self, due: &[(&Committable, i64)]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(due.len());
+        for (one, offset) in due {
+            let source = one.epoch.source();
+            let mut element = list.add_partition(&source.topic, source.partition);
+            // The watermark is the next offset to read already: nothing is added to it here.
+            element.set_offset(Offset::Offset(*offset))?;
+            element.set_metadata(&one.metadata);
+        }
+        self.consumer.commit(&list, Request::Sync)
+    }
+}
+
+/// The wait after so many failed attempts in a row.
+fn backoff(failures: u32, cap: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    FIRST_BACKOFF.saturating_mul(1 << doublings).min(cap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_after_a_failed_commit_doubles_up_to_the_cap() {
+        let cap = Duration::from_secs(10);
+        assert_eq!(backoff(1, cap), Duration::from_millis(600));
+        assert_eq!(backoff(2, cap), Duration::from_millis(1200));
+        assert_eq!(backoff(5, cap), Duration::from_millis(9600));
+        assert_eq!(backoff(6, cap), cap);
+        assert_eq!(backoff(u32::MAX, cap), cap);
+    }
+}

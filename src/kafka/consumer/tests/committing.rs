@@ -1,0 +1,106 @@
+//! The committer without its thread, so that each of its turns can be looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::super::commit_loop::{CommitLoop, FIRST_BACKOFF};
+use super::super::committer::{CommitSettings, Committable};
+use super::scene::Counts;
+use crate::delivery::{Budget, CommitMode, PartitionEpoch};
+use crate::event::TopicPartition;
+use crate::kafka::Reports;
+use crate::kafka::client::RelayContext;
+
+const TOPIC: &str = "t";
+/// librdkafka does not try again by itself after this one.
+const REFUSAL: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE;
+
+/// A committer without its thread, that tells after two failures in a row, and who is told.
+fn committer(cluster: &MockCluster<'_, DefaultProducerContext>) -> (CommitLoop, Arc<Counts>) {
+    cluster.create_topic(TOPIC, 2, 1).unwrap();
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", "g");
+    let consumer = config.create_with_context(RelayContext::default()).unwrap();
+    let counts = Arc::new(Counts::default());
+    let settings =
+        CommitSettings { mode: CommitMode::Group, attempts: 2, backoff_cap: Duration::from_secs(10) };
+    let committer = CommitLoop {
+        consumer: Arc::new(consumer),
+        settings,
+        budget: Arc::new(Budget::new(1)),
+        reports: Arc::clone(&counts) as Arc<dyn Reports>,
+        inbox: crossbeam_channel::never(),
+        rung: Arc::default(),
+        hurried: Arc::default(),
+        live: Arc::default(),
+        failures: 0,
+        told: false,
+    };
+    (committer, counts)
+}
+
+/// Owes the group a commit of its start.
+fn assignment(partition: i32) -> Committable {
+    let source = TopicPartition { topic: TOPIC.into(), partition };
+    Committable { epoch: Arc::new(PartitionEpoch::new(source, 0, None)), metadata: "".into() }
+}
+
+fn told(counts: &Counts) -> u64 {
+    counts.commits_fail.load(Ordering::Relaxed)
+}
+
+/// What the thread does in one turn: a wait, if something failed.
+fn turn(committer: &mut CommitLoop, live: &[Committable]) -> Option<Duration> {
+    *committer.live.lock().unwrap() = live.to_vec();
+    committer.look().unwrap()
+}
+
+#[test]
+fn commits_that_fail_again_and_again_are_told_until_one_is_confirmed() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    let live = [assignment(0)];
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[REFUSAL; 3]);
+    assert!(turn(&mut committer, &live).is_some());
+    assert_eq!(told(&counts), 0, "one may fail");
+    assert!(turn(&mut committer, &live).is_some());
+    assert_eq!(told(&counts), 2);
+    assert!(turn(&mut committer, &live).is_some());
+    assert_eq!(told(&counts), 2, "told again after two more");
+    assert_eq!(turn(&mut committer, &live), None);
+    assert_eq!((told(&counts), live[0].epoch.committed_offset()), (0, Some(0)));
+}
+
+#[test]
+fn commits_that_failed_are_forgotten_once_nothing_is_left_to_commit() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    let live = [assignment(0)];
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[REFUSAL; 2]);
+    turn(&mut committer, &live);
+    turn(&mut committer, &live);
+    assert_eq!(told(&counts), 2);
+    live[0].epoch.close();
+    assert_eq!(turn(&mut committer, &live), None);
+    assert_eq!(told(&counts), 0, "another member commits it now");
+}
+
+#[test]
+fn a_partition_that_cannot_be_committed_is_told_although_others_are_and_does_not_slow_them_down() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    // The broker does not know the second: it refuses that one alone.
+    let live = [assignment(0), assignment(7)];
+    for pass in 0..6 {
+        live[0].epoch.received(pass);
+        let wait = turn(&mut committer, &live);
+        assert!(wait.is_some_and(|wait| pass == 0 || wait == FIRST_BACKOFF), "{pass}: {wait:?}");
+    }
+    assert_eq!(told(&counts), 6);
+    assert_eq!(live[0].epoch.committed_offset(), Some(6));
+}
