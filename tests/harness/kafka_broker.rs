@@ -15,6 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 
+use super::access_control::{PASSWORD, USER};
 use super::broker::Broker;
 use super::wait::wait_until;
 
@@ -35,6 +36,8 @@ pub(crate) struct KafkaBroker {
 struct OwnBroker {
     /// The listener that lets in whoever shows a token.
     oauth_port: u16,
+    /// The listener that asks for a name and a password.
+    guarded_port: u16,
     directory: PathBuf,
     process: Mutex<Option<Child>>,
 }
@@ -57,15 +60,15 @@ impl KafkaBroker {
     /// # Panics
     /// If the jars are not there (the message says how to get them) or the broker does not come up.
     pub(crate) fn start() -> Self {
-        let [kafka_port, oauth_port, controller_port] = free_ports();
+        let ports = free_ports();
+        let [kafka_port, oauth_port, guarded_port, _controller_port] = ports;
         let directory = new_directory();
-        let ports = [kafka_port, oauth_port, controller_port];
         fs::write(directory.join("server.properties"), properties(&directory, ports))
             .expect("the broker's settings can be written");
         fs::write(directory.join("log4j2.properties"), include_str!("kafka-log4j2.properties"))
             .expect("the broker's log settings can be written");
         let process = Mutex::new(Some(launch(&directory, Some("format"))));
-        let own = OwnBroker { oauth_port, process, directory };
+        let own = OwnBroker { oauth_port, guarded_port, process, directory };
         let broker = Self { bootstrap: format!("127.0.0.1:{kafka_port}"), own: Some(own) };
         broker.wait_until_up();
         broker
@@ -91,6 +94,13 @@ impl KafkaBroker {
     pub(crate) fn oauth_bootstrap(&self) -> String {
         let own = self.own.as_ref().expect("only a broker of the tests' own has this listener");
         format!("127.0.0.1:{}", own.oauth_port)
+    }
+
+    /// The address that asks for a name and a password (SASL/PLAIN), and lets whoever comes with them do no
+    /// more than they were allowed: see the module `access_control`.
+    pub(crate) fn guarded_bootstrap(&self) -> String {
+        let own = self.own.as_ref().expect("only a broker of the tests' own has this listener");
+        format!("127.0.0.1:{}", own.guarded_port)
     }
 
     /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
@@ -200,7 +210,7 @@ fn launch(directory: &Path, format: Option<&str>) -> Child {
         .expect("a shell is there")
 }
 
-fn jars() -> PathBuf {
+pub(super) fn jars() -> PathBuf {
     let cache = match (std::env::var_os("DATAHUB_RELAY_CACHE"), std::env::var_os("HOME")) {
         (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
         (_, Some(home)) => PathBuf::from(home).join(".cache/datahub-relay"),
@@ -244,19 +254,26 @@ fn free_ports<const N: usize>() -> [u16; N] {
 /// broker's own buffers are small, and a killed broker may come back as soon as its session is over. The
 /// log of commits is one segment, since Kafka thins out all segments but the last, and the invariants are
 /// checked on every commit.
-fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16; 3]) -> String {
+///
+/// Whoever comes without a name, or with a token, may do everything; see the module `access_control`.
+fn properties(directory: &Path, ports: [u16; 4]) -> String {
+    let [kafka_port, oauth_port, guarded_port, controller_port] = ports;
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}\n\
-         listeners=PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port},CONTROLLER://127.0.0.1:{controller_port}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port}\n\
+         listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}\n\
+         advertised.listeners={listeners}\n\
          inter.broker.listener.name=PLAINTEXT\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-         sasl.enabled.mechanisms=OAUTHBEARER\n\
-         listener.name.oauth.oauthbearer.sasl.jaas.config={login} required;\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER\n\
+         listener.name.oauth.oauthbearer.sasl.jaas.config={token_login} required;\n\
          listener.name.oauth.oauthbearer.connections.max.reauth.ms=3000\n\
+         listener.name.guarded.sasl.enabled.mechanisms=PLAIN\n\
+         listener.name.guarded.plain.sasl.jaas.config={plain_login} required user_{USER}=\"{PASSWORD}\";\n\
+         authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+         super.users=User:ANONYMOUS;User:relay\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
          message.max.bytes=4194304\n\
@@ -280,7 +297,11 @@ fn properties(directory: &Path, [kafka_port, oauth_port, controller_port]: [u16;
          background.threads=2\n\
          log.cleaner.dedupe.buffer.size=4194304\n",
         data = directory.join("data").display(),
+        listeners = format_args!(
+            "PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port},GUARDED://127.0.0.1:{guarded_port}"
+        ),
         // With no further options it takes unsigned tokens and looks at their times alone.
-        login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
+        token_login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
+        plain_login = "org.apache.kafka.common.security.plain.PlainLoginModule",
     )
 }

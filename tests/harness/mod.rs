@@ -1,5 +1,6 @@
 //! What the black-box suites are made with.
 
+mod access_control;
 mod action_log;
 mod command;
 pub(crate) mod bad_input;
@@ -25,6 +26,7 @@ mod wait;
 mod webhook_server;
 mod writer;
 
+pub(crate) use access_control::{PASSWORD, Resource, USER};
 pub(crate) use action_log::Place;
 pub(crate) use broker::Broker;
 pub(crate) use command::{Said, command};

@@ -28,6 +28,7 @@ mod monitoring;
 mod offsets;
 mod oauth;
 mod ordering;
+mod permissions;
 mod registry_outage;
 mod replay;
 mod reset_offsets;

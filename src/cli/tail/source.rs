@@ -9,9 +9,7 @@ use crate::cli::moment::Moment;
 use crate::environment::Environment;
 use crate::event::{EventType, Route, TopicPartition};
 use crate::findings::{Findings, KeyPath, Severity};
-use crate::kafka::{
-    ConnectionConfig, ConsumerSettings, KafkaSourceConfig, Onlooker, Standing, StartPosition, Stretch,
-};
+use crate::kafka::{ConnectionConfig, ConsumerSettings, KafkaSourceConfig, Onlooker, StartPosition, Stretch};
 use crate::pipeline::{Preview, Trial};
 use crate::recipe::{self, PrivateFiles};
 use crate::redaction::Secrets;
@@ -142,29 +140,26 @@ fn stretches(
             tracing::warn!("{text}");
         }
     }
-    let mut standings = onlooker.standings().map_err(|error| error.to_string())?;
-    standings
-        .retain(|Standing { source, .. }| partitions.is_empty() || partitions.contains(&source.partition));
-    if standings.is_empty() {
+    // Of the group nothing is asked: whoever looks needs no permission for it.
+    let mut logs = onlooker.whole_logs().map_err(|error| error.to_string())?;
+    logs.retain(|log| partitions.is_empty() || partitions.contains(&log.source.partition));
+    if logs.is_empty() {
         let names: Vec<Arc<str>> = onlooker.topics().iter().map(|topic| Arc::clone(&topic.name)).collect();
         return Err(format!("there is nothing to read: no such partition in {}", names.join(", ")));
     }
-    let sources: Vec<TopicPartition> = standings.iter().map(|standing| standing.source.clone()).collect();
+    let sources: Vec<TopicPartition> = logs.iter().map(|log| log.source.clone()).collect();
     let at = |position| onlooker.offsets_at(&sources, position).map_err(|error| error.to_string());
+    let end = |log: &Stretch| log.until.unwrap_or(log.from);
     let offsets = match from {
         Moment::Earliest => at(StartPosition::Earliest)?,
         // As it was when the ends were asked for, so that `--until-end` shows nothing.
-        Moment::Latest => standings.iter().map(|standing| standing.end).collect(),
+        Moment::Latest => logs.iter().map(end).collect(),
         Moment::Time(time) => at(StartPosition::Timestamp(time.as_millisecond()))?,
-        Moment::Offset(offset) => {
-            standings.iter().map(|standing| offset.clamp(standing.start, standing.end)).collect()
-        }
+        Moment::Offset(offset) => logs.iter().map(|log| offset.clamp(log.from, end(log))).collect(),
     };
-    let stretch = |(standing, from): (Standing, i64)| {
-        let Standing { source, route, end, .. } = standing;
-        Stretch { source, route, from, until: until_end.then_some(end) }
-    };
-    Ok(standings.into_iter().zip(offsets).map(stretch).collect())
+    let stretch =
+        |(log, from): (Stretch, i64)| Stretch { from, until: log.until.filter(|_| until_end), ..log };
+    Ok(logs.into_iter().zip(offsets).map(stretch).collect())
 }
 
 fn errors(findings: Findings) -> String {

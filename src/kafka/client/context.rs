@@ -15,7 +15,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::error::ConsumerError;
@@ -49,6 +49,8 @@ pub(in crate::kafka) struct RelayContext {
     tokens: Option<Tokens>,
     /// What librdkafka last complained about.
     last_error: Mutex<Option<String>>,
+    /// Kafka has refused to say who coordinates the group.
+    group_refused: AtomicBool,
     /// What it complained about lately, and since when that stands in the log.
     said: Mutex<HashMap<String, Instant>>,
 }
@@ -87,6 +89,12 @@ impl RelayContext {
     /// where an error code says no more than that it did.
     pub(in crate::kafka) fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether Kafka does not let this client know its group. librdkafka tells it here alone: a question about
+    /// the group then waits for a coordinator that nobody names, and times out.
+    pub(in crate::kafka) fn group_was_refused(&self) -> bool {
+        self.group_refused.load(Ordering::Acquire)
     }
 
     /// From now on the callback answers by itself: dropping the consumer polls on whatever thread
@@ -142,6 +150,9 @@ impl ClientContext for RelayContext {
         // Also returned by `poll` or retried by librdkafka: here for the log alone. While a broker is away
         // librdkafka says so many times a second.
         let pipeline = self.pipeline.as_str();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+            self.group_refused.store(true, Ordering::Release);
+        }
         if self.was_said_lately(reason) {
             tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}");
         } else {

@@ -5,6 +5,7 @@
 
 mod log_reader;
 mod onlooker;
+mod permission;
 mod reset;
 
 pub use log_reader::{LogReader, Reach, Reading, Stretch};

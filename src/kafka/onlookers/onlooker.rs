@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::log_reader::Stretch;
 use crate::event::{Route, TopicPartition};
 use crate::kafka::client::{ConsumerError, RelayConsumer, RelayContext, StartError, onlooker_config};
 use crate::kafka::look_ups::{self, LookUps, Membership, Terms};
@@ -125,28 +127,54 @@ impl Onlooker {
         }
     }
 
+    /// What the logs hold, of each partition of each topic that exists: all of it, up to where it ends now.
+    ///
+    /// # Errors
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    pub fn whole_logs(&self) -> Result<Vec<Stretch>, StartError> {
+        let look_ups = self.look_ups();
+        let mut stretches = Vec::new();
+        for KnownTopic { name, route, partitions } in &self.topics {
+            for partition in 0..partitions.unwrap_or_default() {
+                let source = TopicPartition { topic: Arc::clone(name), partition };
+                let (from, end) = look_ups.watermarks(&source)?;
+                stretches.push(Stretch { source, route: route.clone(), from, until: Some(end) });
+            }
+        }
+        Ok(stretches)
+    }
+
     /// Where the group stands, in each partition of each topic that exists.
     ///
     /// # Errors
     /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
     pub fn standings(&self) -> Result<Vec<Standing>, StartError> {
-        let look_ups = self.look_ups();
-        let mut standings = Vec::new();
-        for KnownTopic { name, route, partitions } in &self.topics {
-            let Ok(count) = *partitions else { continue };
-            let sources: Vec<TopicPartition> =
-                (0..count).map(|partition| TopicPartition { topic: Arc::clone(name), partition }).collect();
-            let committed = look_ups.committed(&sources)?;
-            let first_count = committed.values().filter_map(|found| found.first_partition_count).min();
-            let metadata = look_ups::commit_metadata(first_count.unwrap_or(count));
-            for source in sources {
-                let (start, end) = look_ups.watermarks(&source)?;
-                let committed = committed.get(&source).and_then(|found| found.offset);
-                let metadata = Arc::clone(&metadata);
-                standings.push(Standing { source, route: route.clone(), committed, start, end, metadata });
+        self.of_group(|look_ups| {
+            let mut standings = Vec::new();
+            for KnownTopic { name, route, partitions } in &self.topics {
+                let Ok(count) = *partitions else { continue };
+                let sources: Vec<TopicPartition> = (0..count)
+                    .map(|partition| TopicPartition { topic: Arc::clone(name), partition })
+                    .collect();
+                let committed = look_ups.committed(&sources)?;
+                let first_count = committed.values().filter_map(|found| found.first_partition_count).min();
+                let metadata = look_ups::commit_metadata(first_count.unwrap_or(count));
+                for source in sources {
+                    let (start, end) = look_ups.watermarks(&source)?;
+                    let committed = committed.get(&source).and_then(|found| found.offset);
+                    let metadata = Arc::clone(&metadata);
+                    standings.push(Standing {
+                        source,
+                        route: route.clone(),
+                        committed,
+                        start,
+                        end,
+                        metadata,
+                    });
+                }
             }
-        }
-        Ok(standings)
+            Ok(standings)
+        })
     }
 
     /// The offsets at which each of `partitions` would be read from `position` on, in their order.
@@ -186,7 +214,30 @@ impl Onlooker {
     /// # Errors
     /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
     pub fn members(&self) -> Result<Membership, StartError> {
-        self.look_ups().members(&self.group)
+        self.of_group(|look_ups| look_ups.members(&self.group))
+    }
+
+    /// Whether Kafka lets this client know nothing of the group.
+    pub(super) fn group_is_refused(&self) -> bool {
+        // Nothing is assigned: what comes is an error or nothing.
+        while self.consumer.poll(Duration::ZERO).is_some() {}
+        self.consumer.context().group_was_refused()
+    }
+
+    /// Asks about the group. A refusal is told as one, and at once: librdkafka itself waits in vain.
+    fn of_group<T>(&self, ask: impl FnOnce(&LookUps<'_>) -> Result<T, StartError>) -> Result<T, StartError> {
+        let refusal = || StartError::LookUp {
+            what: "the group's committed offsets".to_owned(),
+            source: KafkaError::Global(RDKafkaErrorCode::GroupAuthorizationFailed),
+        };
+        let refused = || self.group_is_refused();
+        if refused() {
+            return Err(refusal());
+        }
+        match ask(&LookUps { stopped: &refused, ..self.look_ups() }) {
+            Err(StartError::Stopped) => Err(refusal()),
+            answer => answer,
+        }
     }
 
     pub(super) fn look_ups(&self) -> LookUps<'_> {

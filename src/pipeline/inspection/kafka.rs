@@ -1,7 +1,8 @@
 //! Brokers, topics, and what this client may do with them.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
@@ -9,10 +10,9 @@ use tokio::runtime::Handle;
 
 use super::{Carried, Found, Verdict};
 use crate::avro::wire;
-use crate::event::TopicPartition;
+use crate::event::Record;
 use crate::kafka::{
-    ConsumerSettings, KnownTopic, LogReader, Membership, Onlooker, Reach, Reading, Standing, StartError,
-    Stretch,
+    ConsumerSettings, KnownTopic, LogReader, Membership, Onlooker, Reach, Reading, StartError, Stretch,
 };
 
 /// Looks at everything in Kafka that the pipeline needs. Blocks meanwhile.
@@ -34,17 +34,18 @@ pub(super) fn inspect(
     let mut found = vec![brokers(&onlooker)];
     found.extend(onlooker.topics().iter().map(topic));
     found.extend(settings.dead_letter_topic.as_deref().map(|topic| dead_letter_topic(&onlooker, topic)));
-    let standings = match onlooker.standings() {
-        Ok(standings) => standings,
-        Err(error) => {
-            found.push(Found::failed("group", refusal(&onlooker, &error)));
-            return (found, Vec::new());
+    found.extend(group(&onlooker));
+    match onlooker.whole_logs() {
+        Ok(logs) => {
+            let (read, carried) = read(name, settings, &logs, patience);
+            found.extend(read);
+            (found, carried)
         }
-    };
-    found.push(group(&onlooker, &standings));
-    let (read, carried) = read(name, settings, &standings, patience);
-    found.extend(read);
-    (found, carried)
+        Err(error) => {
+            found.push(Found::failed("reading", refusal(&onlooker, &error)));
+            (found, Vec::new())
+        }
+    }
 }
 
 fn brokers(onlooker: &Onlooker) -> Found {
@@ -59,8 +60,8 @@ fn topic(KnownTopic { name, partitions, .. }: &KnownTopic) -> Found {
             "topics",
             format!("{name} does not exist; create it, or correct source.config.topic_routes"),
         ),
-        Err(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            Found::failed("topics", format!("{name} may not be described by this client; {}", grant(name)))
+        Err(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            Found::failed("topics", format!("{name} may not be described: {code}; {}", grant(name)))
         }
         Err(error) => Found::failed("topics", format!("{name}: {error}")),
     }
@@ -74,23 +75,33 @@ fn dead_letter_topic(onlooker: &Onlooker, name: &str) -> Found {
             "dead letters",
             format!("the topic {name} does not exist; create it, or correct source.config.dead_letter_topic"),
         ),
+        Err(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => Found::failed(
+            "dead letters",
+            format!(
+                "the topic {name} may not be described: {code}; allow this client's user WRITE on the topic {name}, which includes DESCRIBE"
+            ),
+        ),
         Err(error) => Found::failed("dead letters", format!("the topic {name}: {error}")),
     }
 }
 
-fn grant(topic: &str) -> String {
-    format!("allow its user DESCRIBE and READ on the topic {topic}")
-}
-
-/// The offsets could be had, so the group may be read. Who is in it is an extra.
-fn group(onlooker: &Onlooker, standings: &[Standing]) -> Found {
+/// Where the group stands, and whether it may be joined. Who is in it is an extra.
+fn group(onlooker: &Onlooker) -> Vec<Found> {
     let group = onlooker.group();
+    let standings = match onlooker.standings() {
+        Ok(standings) if standings.is_empty() => {
+            let text = format!("{group}: no topic can be described, so its offsets were not asked for");
+            return vec![Found::new("group", Verdict::Skipped, text), may_join(onlooker)];
+        }
+        Ok(standings) => standings,
+        Err(error) => return vec![Found::failed("group", refusal(onlooker, &error))],
+    };
     let committed = standings.iter().filter(|standing| standing.committed.is_some()).count();
     let offsets = match committed {
         0 => "has committed nothing yet".to_owned(),
         some => format!("has committed offsets of {some} of {} partitions", standings.len()),
     };
-    match onlooker.members() {
+    let stands = match onlooker.members() {
         Ok(Membership::Members(members)) => {
             Found::ok("group", format!("{group} {offsets}; it has {} members now", members.len()))
         }
@@ -99,6 +110,23 @@ fn group(onlooker: &Onlooker, standings: &[Standing]) -> Found {
             let text = format!("{group} {offsets}, but {}", refusal(onlooker, &error));
             Found::new("group", Verdict::Warning, text)
         }
+    };
+    vec![stands, may_join(onlooker)]
+}
+
+fn may_join(onlooker: &Onlooker) -> Found {
+    let group = onlooker.group();
+    match onlooker.may_join() {
+        Ok(()) => Found::ok("group", format!("{group} may be joined")),
+        Err(error) => match error.rdkafka_error_code() {
+            Some(code @ RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                Found::failed("group", format!("{group} may not be joined: {code}; {}", grant_group(group)))
+            }
+            _ => {
+                let text = format!("whether {group} may be joined could not be found out: {error}");
+                Found::new("group", Verdict::Warning, text)
+            }
+        },
     }
 }
 
@@ -107,86 +135,111 @@ fn refusal(onlooker: &Onlooker, error: &StartError) -> String {
         StartError::LookUp { source, .. } => source.rdkafka_error_code(),
         _ => None,
     };
+    let group = onlooker.group();
     match code {
-        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => format!(
-            "{} may not be used by this client: {error}; allow its user DESCRIBE and READ on the group",
-            onlooker.group()
-        ),
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            format!("{error}; allow the client's user DESCRIBE and READ on the topics")
+        Some(code @ RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            format!("{group} may not be used: {code}; {}", grant_group(group))
+        }
+        Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            format!("{code}; allow this client's user READ on the topics, which includes DESCRIBE")
         }
         _ => error.to_string(),
     }
 }
 
-/// Reads one record of each topic that has any: whether this is allowed shows in no other way.
+fn grant(topic: &str) -> String {
+    format!("allow this client's user READ on the topic {topic}, which includes DESCRIBE")
+}
+
+fn grant_group(group: &str) -> String {
+    format!("allow this client's user READ on the group {group}, which includes DESCRIBE")
+}
+
+/// Reads one record of each topic: whether this is allowed shows in no other way. Of a topic without records
+/// its end is asked for, which takes the same permission.
 fn read(
     name: &str,
     settings: &ConsumerSettings,
-    standings: &[Standing],
+    logs: &[Stretch],
     patience: Duration,
 ) -> (Vec<Found>, Vec<Carried>) {
-    let mut seen = BTreeSet::new();
-    let stretches: Vec<Stretch> = standings
-        .iter()
-        .filter(|standing| standing.start < standing.end && seen.insert(standing.source.topic.clone()))
-        .map(|Standing { source, route, start, end, .. }| Stretch {
-            source: source.clone(),
-            route: route.clone(),
-            from: *start,
-            until: Some(*end),
-        })
-        .collect();
-    let mut waiting: Vec<TopicPartition> = stretches.iter().map(|stretch| stretch.source.clone()).collect();
-    if stretches.is_empty() {
-        let text = "no topic holds a record, so reading could not be tried";
-        return (vec![Found::new("reading", Verdict::Warning, text)], Vec::new());
-    }
-    let reader = match LogReader::start(name, settings, stretches, Reach::FirstOfEach) {
-        Ok(reader) => reader,
-        Err(error) => return (vec![Found::failed("reading", error.to_string())], Vec::new()),
-    };
-    let (mut found, mut carried) = (Vec::new(), Vec::new());
-    let reading = async {
-        while let Some(reading) = reader.next().await {
-            match reading {
-                Reading::Record(_, record) => {
-                    let source = record.position.source;
-                    found.push(Found::ok("reading", format!("{} can be read", source.topic)));
-                    waiting.retain(|other| *other != source);
-                    match record.value.as_deref().map(wire::split) {
-                        Some(Ok((id, _))) => carried.push(Carried { source, id }),
-                        Some(Err(error)) => {
-                            let text = format!("{source}, offset {}: {error}", record.position.offset);
-                            found.push(Found::new("schemas", Verdict::Warning, text));
-                        }
-                        None => {}
-                    }
-                }
-                Reading::Ended(source) => waiting.retain(|other| *other != source),
-                Reading::Failed(error) => found.push(Found::failed("reading", cannot_read(&error))),
-                Reading::Trouble(_) => {}
-            }
-            if waiting.is_empty() {
-                break;
-            }
+    let mut waiting: BTreeMap<Arc<str>, Stretch> = BTreeMap::new();
+    for log in logs {
+        let first = waiting.entry(Arc::clone(&log.source.topic)).or_insert_with(|| log.clone());
+        if is_empty(first) && !is_empty(log) {
+            *first = log.clone();
         }
-    };
-    let _ = Handle::current().block_on(async { tokio::time::timeout(patience, reading).await });
-    let refused = found.iter().any(|found| found.verdict == Verdict::Failed);
-    for source in waiting.iter().filter(|_| !refused) {
-        let text =
-            format!("no record of {source} came within {} s; {}", patience.as_secs(), grant(&source.topic));
-        found.push(Found::failed("reading", text));
+    }
+    for log in waiting.values_mut().filter(|log| is_empty(log)) {
+        // One record further than there is: the reader asks the broker, and is told of the end.
+        log.until = log.until.map(|end| end + 1);
+    }
+    let (mut found, mut carried) = (Vec::new(), Vec::new());
+    // A reader for each topic: an error that it reports names none.
+    let mut readers = Vec::new();
+    for (topic, log) in &waiting {
+        match LogReader::start(name, settings, vec![log.clone()], Reach::FirstOfEach) {
+            Ok(reader) => readers.push((Arc::clone(topic), reader)),
+            Err(error) => found.push(Found::failed("reading", format!("{topic}: {error}"))),
+        }
+    }
+    let deadline = Instant::now() + patience;
+    for (topic, reader) in readers {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let first = Handle::current().block_on(async { tokio::time::timeout(left, first(&reader)).await });
+        let (verdict, text) = match first {
+            Ok(First::Record(record)) => {
+                let (source, offset) = (record.position.source, record.position.offset);
+                match record.value.as_deref().map(wire::split) {
+                    Some(Ok((id, _))) => carried.push(Carried { source, id }),
+                    Some(Err(error)) => {
+                        let text = format!("{source}, offset {offset}: {error}");
+                        found.push(Found::new("schemas", Verdict::Warning, text));
+                    }
+                    None => {}
+                }
+                (Verdict::Ok, format!("{topic} can be read"))
+            }
+            Ok(First::End) => (Verdict::Ok, format!("{topic} can be read, and holds no record")),
+            Ok(First::Failed(error)) => (Verdict::Failed, cannot_read(&topic, &error)),
+            Err(_) => {
+                let text =
+                    format!("no record of {topic} came within {} s; {}", patience.as_secs(), grant(&topic));
+                (Verdict::Failed, text)
+            }
+        };
+        found.push(Found::new("reading", verdict, text));
     }
     (found, carried)
 }
 
-fn cannot_read(error: &KafkaError) -> String {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            format!("{error}; allow the client's user READ on the topics")
+fn is_empty(log: &Stretch) -> bool {
+    log.until.is_some_and(|end| log.from >= end)
+}
+
+/// What comes first of a topic.
+enum First {
+    Record(Box<Record>),
+    End,
+    Failed(KafkaError),
+}
+
+async fn first(reader: &LogReader) -> First {
+    loop {
+        match reader.next().await {
+            Some(Reading::Record(_, record)) => return First::Record(Box::new(record)),
+            Some(Reading::Ended(_)) | None => return First::End,
+            Some(Reading::Failed(error)) => return First::Failed(error),
+            Some(Reading::Trouble(_)) => {}
         }
-        _ => error.to_string(),
+    }
+}
+
+fn cannot_read(topic: &str, error: &KafkaError) -> String {
+    match error.rdkafka_error_code() {
+        Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            format!("{topic} may be described but not read: {code}; {}", grant(topic))
+        }
+        _ => format!("{topic}: {error}"),
     }
 }

@@ -1,0 +1,76 @@
+//! What the brokers do not allow.
+
+use std::path::Path;
+
+use crate::harness::{KafkaBroker, PASSWORD, Recipe, Resource, command};
+use crate::scene;
+
+/// Exit code and lines of `validate --connect`, without the recipe's name.
+fn connect(recipe: &Recipe, directory: &Path) -> (Option<i32>, Vec<String>) {
+    let file = recipe.write(directory).to_string_lossy().into_owned();
+    let said = command(&["validate", "--connect", "--connect-timeout", "5", "-c", &file], &[]);
+    assert!(!said.stdout.contains(PASSWORD) && !said.stderr.contains(PASSWORD), "{said:?}");
+    let name = format!("{}: ", recipe.name());
+    (said.code, said.stdout.lines().map(|line| line.replacen(&name, "", 1)).collect())
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn validate_names_each_permission_that_is_missing_and_what_to_grant() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("permissions-validate");
+    let (topic, empty) = (scene.topic("versioned", 2), scene.topic("platform", 1));
+    scene.feeder().change_logs(&topic, 2, 10);
+    let recipe = broker.as_limited_user(scene.recipe().change_logs(&topic).platform_events(&empty));
+    let group = scene.group();
+    let resources = [Resource::Topic(&topic), Resource::Topic(&empty), Resource::Group(group)];
+    let join = format!("allow this client's user READ on the group {group}, which includes DESCRIBE");
+    let read =
+        |topic: &str| format!("allow this client's user READ on the topic {topic}, which includes DESCRIBE");
+
+    let (code, lines) = connect(&recipe, scene.directory());
+    assert_eq!(code, Some(1));
+    for topic in [&topic, &empty] {
+        assert_said(
+            &lines,
+            &format!("FAILED: topics: {topic} may not be described: TopicAuthorizationFailed"),
+            &read(topic),
+        );
+    }
+    assert_said(&lines, &format!("FAILED: group: {group} may not be "), &join);
+
+    broker.allow("Describe", &resources[..2]);
+    let (code, lines) = connect(&recipe, scene.directory());
+    assert_eq!(code, Some(1));
+    assert_said(&lines, &format!("FAILED: group: {group} may not be "), &join);
+    for topic in [&topic, &empty] {
+        assert_said(&lines, &format!("ok: topics: {topic} has "), "");
+        assert_said(
+            &lines,
+            &format!("FAILED: reading: {topic} may be described but not read: TopicAuthorizationFailed"),
+            &read(topic),
+        );
+    }
+
+    broker.allow("Describe", &resources[2..]);
+    broker.allow("Read", &resources[..1]);
+    let (code, lines) = connect(&recipe, scene.directory());
+    assert_eq!(code, Some(1));
+    assert_said(&lines, &format!("ok: group: {group} has committed nothing yet"), "");
+    assert_said(&lines, &format!("FAILED: group: {group} may not be "), &join);
+    assert_said(&lines, &format!("ok: reading: {topic} can be read"), "");
+    assert_said(&lines, &format!("FAILED: reading: {empty} may be described but not read"), &read(&empty));
+
+    broker.allow("Read", &resources[1..]);
+    let (code, lines) = connect(&recipe, scene.directory());
+    assert_eq!(code, Some(0), "{lines:?}");
+    assert_said(&lines, &format!("ok: group: {group} may be joined"), "");
+    assert_said(&lines, &format!("ok: reading: {empty} can be read, and holds no record"), "");
+    let offsets = scene.committed(&[(&topic, 2)]).read();
+    assert_eq!(offsets.map(|offsets| offsets.len()), Some(0), "looking commits nothing");
+}
+
+fn assert_said(lines: &[String], beginning: &str, remedy: &str) {
+    let said = lines.iter().any(|line| line.starts_with(beginning) && line.ends_with(remedy));
+    assert!(said, "{beginning}… {remedy} in {lines:#?}");
+}
