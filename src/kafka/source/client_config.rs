@@ -4,6 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 
+use super::aliases;
 use super::consumer_properties::SECRET_PROPERTIES;
 use super::settings::ConsumerSettings;
 use crate::redaction::hide;
@@ -105,7 +106,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
 /// acknowledged by all in-sync replicas.
 pub(in crate::kafka) fn producer_config(settings: &ConsumerSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
-    for (key, value) in PRODUCER_DEFAULTS {
+    for (key, value) in PRODUCER_DEFAULTS.iter().filter(|(key, _)| !aliases::has(&settings.properties, key)) {
         config.set(*key, *value);
     }
     let shared = settings.properties.iter().filter(|(key, _)| !NOT_A_PRODUCERS.contains(&key.as_str()));
@@ -175,9 +176,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::config::SourceKind;
+    use super::super::config::{ConnectionConfig, KafkaSourceConfig, PropertyValue, SourceKind};
     use super::super::settings::StartPosition;
     use super::*;
+    use crate::environment::Environment;
+    use crate::findings::{Findings, KeyPath};
 
     fn settings(properties: &[(&str, &str)]) -> ConsumerSettings {
         ConsumerSettings {
@@ -248,7 +251,9 @@ mod tests {
         for (key, value) in [("bootstrap.servers", "b:9092"), ("sasl.password", "p"), ("acks", "all")] {
             assert_eq!(config.get(key), Some(value));
         }
-        assert_eq!(config.get("compression.type"), Some("zstd"));
+        assert_eq!((config.get("compression.type"), config.get("linger.ms")), (Some("zstd"), Some("0")));
+        let patient = producer_config(&settings(&[("delivery.timeout.ms", "5000")]));
+        assert_eq!(patient.get("message.timeout.ms"), None, "two names of one property");
         assert_eq!((config.get("group.id"), config.get("fetch.min.bytes")), (None, None));
         assert!(config.create_native_config().is_ok());
     }
@@ -257,6 +262,25 @@ mod tests {
     fn a_users_setting_wins_over_our_default() {
         let config = consumer_config(&settings(&[("fetch.queue.backoff.ms", "20")]));
         assert_eq!(config.get("fetch.queue.backoff.ms"), Some("20"));
+    }
+
+    #[test]
+    fn the_recipe_wins_over_the_environment_and_that_over_what_is_built_in() {
+        let of = |recipe: Option<&str>, environment: &Environment| {
+            let given = recipe
+                .map(|value| ("fetch.queue.backoff.ms".to_owned(), PropertyValue::Text(value.to_owned())));
+            let connection =
+                ConnectionConfig { consumer_config: given.into_iter().collect(), ..Default::default() };
+            let source = KafkaSourceConfig { connection, ..Default::default() };
+            let settings =
+                source.resolve("p", environment, &KeyPath::root(), &mut Findings::default()).unwrap();
+            consumer_config(&settings).get("fetch.queue.backoff.ms").map(str::to_owned)
+        };
+        let environment = Environment::from([("KAFKA_PROPERTIES_FETCH_QUEUE_BACKOFF_MS", "7")]);
+        assert_eq!(of(None, &Environment::default()).as_deref(), Some("5"));
+        assert_eq!(of(None, &environment).as_deref(), Some("7"));
+        assert_eq!(of(Some("9"), &environment).as_deref(), Some("9"));
+        assert_eq!(of(Some(""), &environment).as_deref(), Some("7"), "an empty value counts as not given");
     }
 
     #[test]

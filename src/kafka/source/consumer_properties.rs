@@ -5,6 +5,7 @@ use std::fs::File;
 
 use rdkafka::ClientConfig;
 
+use super::aliases;
 use super::config::PropertyValue;
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::oauth::OIDC_PROPERTIES;
@@ -78,6 +79,9 @@ pub(super) fn of_recipe(
             properties.insert(name.clone(), value);
         }
     }
+    for (name, other) in aliases::without_doubles(&mut properties) {
+        findings.error(&at.key(other), format!("{name} means the same; remove one of the two"));
+    }
     properties
 }
 
@@ -125,7 +129,7 @@ pub(super) fn of_environment(
 }
 
 /// The variable that sets a property.
-fn variable_of(property: &str) -> String {
+pub(super) fn variable_of(property: &str) -> String {
     format!("KAFKA_PROPERTIES_{}", property.to_uppercase().replace('.', "_"))
 }
 

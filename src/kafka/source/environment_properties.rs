@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::jaas;
+use super::consumer_properties::variable_of;
+use super::{aliases, jaas};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 
@@ -47,7 +48,7 @@ pub(super) fn properties(
             rest => rest.to_lowercase().replace('_', "."),
         };
         let variable = format!("{PREFIX}{rest}");
-        if given.contains_key(&property) {
+        if aliases::has(given, &property) {
             continue;
         }
         match property.as_str() {
@@ -64,6 +65,10 @@ pub(super) fn properties(
                 properties.insert(property, value.to_owned());
             }
         }
+    }
+    for (name, other) in aliases::without_doubles(&mut properties) {
+        let (counts, other) = (variable_of(name), variable_of(other));
+        findings.warning(at, format!("{other} has no effect beside {counts}, which means the same"));
     }
     if let Some((variable, value)) = jaas {
         match jaas::user_and_password(value) {
@@ -161,6 +166,41 @@ mod tests {
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert_eq!(texts[0].matches("KAFKA_PROPERTIES_").count(), 10, "{texts:?}");
         assert!(texts[0].ends_with("not for this consumer, no effect here"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_property_with_two_names_is_one_property() {
+        let variables = Environment::from([
+            ("KAFKA_PROPERTIES_SASL_MECHANISM", "PLAIN"),
+            ("KAFKA_PROPERTIES_SASL_MECHANISMS", "SCRAM-SHA-256"),
+            ("KAFKA_PROPERTIES_FETCH_MESSAGE_MAX_BYTES", "7"),
+            ("KAFKA_PROPERTIES_MAX_PARTITION_FETCH_BYTES", "7"),
+        ]);
+        let of = |given: &[(&str, &str)]| {
+            let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let mut findings = Findings::default();
+            let properties = properties(&variables, &given, &KeyPath::root(), &mut findings);
+            (properties, findings.into_iter().map(|finding| finding.text).collect::<Vec<_>>())
+        };
+        let (silent, texts) = of(&[]);
+        assert_eq!(
+            silent.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(),
+            ["max.partition.fetch.bytes=7", "sasl.mechanism=PLAIN"]
+        );
+        assert_eq!(
+            texts,
+            [
+                "KAFKA_PROPERTIES_SASL_MECHANISMS has no effect beside KAFKA_PROPERTIES_SASL_MECHANISM, which means the same"
+            ]
+        );
+        for name in ["sasl.mechanism", "sasl.mechanisms"] {
+            let (beside_the_recipe, texts) = of(&[(name, "GSSAPI")]);
+            assert!(
+                beside_the_recipe.keys().all(|name| !name.starts_with("sasl")),
+                "the recipe wins: {name}"
+            );
+            assert!(texts.is_empty(), "{texts:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and gives [`ConsumerSettings`]; `consumer_config` and `producer_config` turn these into librdkafka's own
 //! properties. Nothing here touches the network.
 
+mod aliases;
 mod client_config;
 mod config;
 mod consumer_properties;

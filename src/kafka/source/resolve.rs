@@ -148,16 +148,14 @@ impl ConnectionConfig {
         let inherited = environment_properties::properties(environment, &properties, at, findings);
         let inherited = consumer_properties::of_environment(inherited, at, findings);
 
-        let (servers, origin) = match (properties.get("bootstrap.servers"), &self.bootstrap) {
-            (Some(servers), _) => {
-                (servers.as_str(), Origin::Recipe(consumer_config.key("bootstrap.servers")))
-            }
+        let (servers, origin) = match (brokers_of(&properties), &self.bootstrap) {
+            (Some((name, servers)), _) => (servers, Origin::Recipe(consumer_config.key(name))),
             (None, Some(servers)) => (servers.as_str(), Origin::Recipe(at.key("bootstrap"))),
-            _ => match (inherited.get("bootstrap.servers"), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
-                (Some(servers), _) => {
-                    (servers.as_str(), Origin::Variable("KAFKA_PROPERTIES_BOOTSTRAP_SERVERS"))
+            _ => match (brokers_of(&inherited), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
+                (Some((name, servers)), _) => {
+                    (servers, Origin::Variable(consumer_properties::variable_of(name)))
                 }
-                (None, Some(servers)) => (servers, Origin::Variable("KAFKA_BOOTSTRAP_SERVER")),
+                (None, Some(servers)) => (servers, Origin::Variable("KAFKA_BOOTSTRAP_SERVER".to_owned())),
                 (None, None) => ("localhost:9092", Origin::Recipe(at.key("bootstrap"))),
             },
         };
@@ -186,16 +184,25 @@ impl ConnectionConfig {
         for (name, value) in inherited {
             properties.entry(name).or_insert(value);
         }
-        properties.insert("bootstrap.servers".to_owned(), servers);
+        BROKERS.iter().for_each(|name| drop(properties.remove(*name)));
+        properties.insert(BROKERS[0].to_owned(), servers);
         properties
     }
+}
+
+/// The two names of the property that names the brokers.
+const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+
+/// The brokers among `properties`, and by which name.
+fn brokers_of(properties: &BTreeMap<String, String>) -> Option<(&'static str, &str)> {
+    BROKERS.iter().find_map(|name| Some((*name, properties.get(*name)?.as_str())))
 }
 
 /// Where a value came from.
 enum Origin {
     Recipe(KeyPath),
     /// What came from a variable is not shown.
-    Variable(&'static str),
+    Variable(String),
 }
 
 /// The first broker that is none, and what was expected of it.

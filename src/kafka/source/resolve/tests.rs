@@ -287,3 +287,63 @@ fn a_property_of_the_environment_that_librdkafka_does_not_know_only_warns() {
     let environment = Environment::from([("KAFKA_PROPERTIES_NO_SUCH", "x")]);
     assert!(resolved(&KafkaSourceConfig::default(), &environment).is_ok());
 }
+
+#[test]
+fn brokers_come_from_the_recipe_then_from_the_environment_by_either_name() {
+    let own = [("metadata.broker.list", "list:1")];
+    let java = [("bootstrap.servers", "servers:1")];
+    let bootstrap = |config: KafkaSourceConfig| KafkaSourceConfig {
+        connection: ConnectionConfig { bootstrap: Some("bootstrap:1".to_owned()), ..config.connection },
+        ..config
+    };
+    let variables = [
+        ("KAFKA_PROPERTIES_BOOTSTRAP_SERVERS", "property:1"),
+        ("KAFKA_PROPERTIES_METADATA_BROKER_LIST", "property:1"),
+        ("KAFKA_BOOTSTRAP_SERVER", "variable:1"),
+    ];
+    let silent = KafkaSourceConfig::default;
+    for (config, variables, expected) in [
+        (bootstrap(with_properties(java)), &variables[..], "servers:1"),
+        (bootstrap(with_properties(own)), &variables[..], "list:1"),
+        (bootstrap(silent()), &variables[..], "bootstrap:1"),
+        (silent(), &variables[..], "property:1"),
+        (silent(), &variables[1..], "property:1"),
+        (silent(), &variables[2..], "variable:1"),
+        (silent(), &[("KAFKA_BOOTSTRAP_SERVER", "")], "localhost:9092"),
+    ] {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = resolved(&config, &variables.collect()).unwrap();
+        let brokers: Vec<_> = settings
+            .properties
+            .iter()
+            .filter(|(_, value)| value.ends_with(":1") || value.ends_with("9092"))
+            .collect();
+        assert_eq!(brokers, [(&"bootstrap.servers".to_owned(), &expected.to_owned())]);
+    }
+    let error = resolved(&with_properties([own[0], java[0]]), &Environment::default()).err().unwrap();
+    assert_eq!(
+        error,
+        "connection.consumer_config[\"metadata.broker.list\"]: bootstrap.servers means the same; remove one of the two"
+    );
+}
+
+#[test]
+fn the_frameworks_variable_for_the_offset_policy_is_read_only_where_a_recipe_names_it() {
+    let environment = Environment::from([("KAFKA_AUTO_OFFSET_POLICY", "earliest")]);
+    let settings = resolved(&KafkaSourceConfig::default(), &environment).unwrap();
+    assert_eq!(settings.start, StartPosition::Latest);
+}
+
+#[test]
+fn what_this_program_owns_may_be_said_with_its_own_value() {
+    for property in ["enable.auto.commit", "enable.auto.offset.store"] {
+        for (value, warnings) in [("true", 1), ("false", 0)] {
+            let mut findings = Findings::default();
+            let config = with_properties([(property, value)]);
+            let settings =
+                config.resolve("p", &Environment::default(), &KeyPath::root(), &mut findings).unwrap();
+            assert!(!settings.properties.contains_key(property));
+            assert_eq!(findings.into_iter().count(), warnings, "{property}: {value}");
+        }
+    }
+}
