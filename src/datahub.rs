@@ -303,6 +303,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_has_a_default_and_everything_that_is_said_arrives() {
+        let silent =
+            resolved(serde_json::json!({"server": "http://gms:8080"}), &Environment::default()).unwrap();
+        assert_eq!(silent.timeout, Duration::from_secs(30));
+        assert!(silent.verify_certificates && silent.extra_headers.is_empty());
+        assert!(matches!(silent.auth, DatahubAuth::None));
+        assert_eq!((silent.ca_file, silent.certificate_file, silent.key_file), (None, None, None));
+
+        let all = serde_json::json!({
+            "server": "https://gms:8443/prefix", "timeout_sec": 2.5, "extra_headers": {"X-Team": "data"},
+            "disable_ssl_verification": true, "ca_certificate_path": "/ca.pem",
+            "client_certificate_path": "/cert.pem", "client_key_path": "/key.pem",
+        });
+        let mut findings = Findings::default();
+        let at = KeyPath::root().key("datahub");
+        let settings = config(all).resolve(&Environment::default(), &at, &mut findings).unwrap();
+        assert_eq!(settings.server.as_str(), "https://gms:8443/prefix");
+        assert_eq!(settings.timeout, Duration::from_millis(2_500));
+        let headers: Vec<_> = settings
+            .extra_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+            .collect();
+        assert_eq!(headers, [("X-Team", "data")]);
+        assert!(!settings.verify_certificates);
+        let path = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(
+            (settings.ca_file, settings.certificate_file, settings.key_file),
+            (path("/ca.pem"), path("/cert.pem"), path("/key.pem"))
+        );
+        let warned: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
+        assert_eq!(warned, ["datahub.disable_ssl_verification"]);
+    }
+
+    #[test]
     fn what_cannot_be_used_is_an_error_at_its_key() {
         let error = |json: Value| resolved(json, &Environment::default()).unwrap_err();
         let server = "http://gms:8080";

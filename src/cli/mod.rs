@@ -276,6 +276,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn flags_win_over_the_environment_and_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.yml");
+        std::fs::write(&file, "monitoring: {enabled: false, port: 1}\nlog: {level: error}\n").unwrap();
+        let variables = Environment::from([
+            ("DATAHUB_RELAY_MONITORING__ENABLED", "false"),
+            ("DATAHUB_RELAY_MONITORING__PORT", "2"),
+            ("DATAHUB_RELAY_LOG__LEVEL", "warn"),
+        ]);
+        let of = |flags: &str| {
+            let line = format!("datahub-relay --settings {} {flags}", file.display());
+            let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
+            let found = settings(&parsed.process, &variables).unwrap();
+            (found.monitoring.enabled, found.monitoring.port, found.log.level)
+        };
+        assert_eq!(of("run"), (false, 2, "warn".to_owned()));
+        for flags in [
+            "--debug --enable-monitoring --monitoring-port 3 run",
+            "run --debug --enable-monitoring --monitoring-port 3",
+            "--no-debug actions --debug --enable-monitoring -c r.yml --monitoring-port 3",
+        ] {
+            assert_eq!(of(flags), (true, 3, "debug".to_owned()), "{flags}");
+        }
+        assert_eq!(of("--debug --no-debug run").2, "warn");
+        let none = CommandLine::try_parse_from(["datahub-relay", "--settings", "/does/not/exist", "run"]);
+        let error = settings(&none.unwrap().process, &variables).unwrap_err();
+        assert!(error.starts_with("/does/not/exist: cannot be read: "), "{error}");
+    }
+
     /// The recipes that a command line runs, in order; `None` if it runs none.
     fn recipes(line: &str) -> Option<Vec<String>> {
         let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();

@@ -233,3 +233,6 @@ impl<P: Processor> Lane<P> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

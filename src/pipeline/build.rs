@@ -189,3 +189,23 @@ fn permits(delivery: &DeliverySettings) -> Option<Semaphore> {
         Ordering::Key | Ordering::Unordered => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::OptionsConfig;
+    use crate::findings::{Findings, KeyPath};
+
+    #[test]
+    fn concurrency_caps_the_actions_of_all_partitions_where_lanes_do_not() {
+        let permits = |ordering, concurrency| {
+            let options = OptionsConfig { ordering: Some(ordering), concurrency, ..OptionsConfig::default() };
+            let delivery = options.resolve(&KeyPath::root(), None, &mut Findings::default()).unwrap();
+            permits(&delivery).map(|permits| permits.available_permits())
+        };
+        assert_eq!(permits(Ordering::Partition, Some(3)), Some(3));
+        assert_eq!(permits(Ordering::Partition, None), None, "one of each partition");
+        assert_eq!(permits(Ordering::Key, Some(3)), None);
+        assert_eq!(permits(Ordering::Unordered, None), None);
+    }
+}

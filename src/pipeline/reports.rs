@@ -156,14 +156,38 @@ mod tests {
     use super::*;
     use crate::telemetry::{HealthBoard, Metrics};
 
-    #[test]
-    fn a_group_without_commits_lags_by_all_that_the_log_holds() {
-        let (metrics, board) = (Metrics::new(), HealthBoard::new(Duration::from_secs(60)));
-        let reports = PipelineReports {
+    fn reports(metrics: &Metrics, board: &HealthBoard) -> PipelineReports {
+        PipelineReports {
             metrics: metrics.pipeline("p"),
             health: board.pipeline("p"),
             tally: Arc::new(Tally::new()),
-        };
+        }
+    }
+
+    #[test]
+    fn the_frameworks_counters_tell_errors_from_messages_and_how_the_early_filter_decided() {
+        let (metrics, board) = (Metrics::new(), HealthBoard::new(Duration::from_secs(60)));
+        let reports = reports(&metrics, &board);
+        reports.received("t", 6);
+        reports.trouble(Some(&KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure)));
+        reports.trouble(None);
+        reports.screened(ScreenCounts { passed: 1, rejected: 2, entirely_rejected: 3 });
+        let text = metrics.text(&board).unwrap();
+        for line in [
+            r#"kafka_messages_total{error="False",pipeline_name="p"} 6"#,
+            r#"kafka_messages_total{error="True",pipeline_name="p"} 1"#,
+            r#"kafka_mcl_early_filter_total{pipeline_name="p",result="passed"} 1"#,
+            r#"kafka_mcl_early_filter_total{pipeline_name="p",result="rejected"} 2"#,
+            r#"kafka_mcl_early_filter_total{pipeline_name="p",result="entirely_rejected"} 3"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_group_without_commits_lags_by_all_that_the_log_holds() {
+        let (metrics, board) = (Metrics::new(), HealthBoard::new(Duration::from_secs(60)));
+        let reports = reports(&metrics, &board);
         let source = TopicPartition { topic: "t".into(), partition: 0 };
         let shown = |committed, begin| {
             reports.position(&source, committed, begin, 50);

@@ -185,6 +185,43 @@ fn cases_may_stand_in_the_recipe_itself() {
 }
 
 #[test]
+fn filters_come_before_the_older_filter_and_that_before_the_transforms() {
+    let recipe = minimal(
+        "filters:
+  - {type: event_type, config: {filter: {EntityChangeEvent_v1: {event: [{category: [TAG, TERM]}]}}}}
+  - {type: event_type, config: {filter: {EntityChangeEvent_v1: {event: [{category: [TAG, OWNER]}]}}}}
+filter: {event_type: EntityChangeEvent_v1, event: {category: TAG, entityType: dataset}}
+transform:
+  - {type: enrich, config: {set: {entityType: chart}}}
+  - {type: filter, config: {event_type: EntityChangeEvent_v1, event: {entityType: dataset}, matching: drop}}
+",
+    );
+    let case = |category: &str, expected: &str| {
+        format!("- {{name: {category}, event: {}, expect: {{{expected}}}}}\n", entity_change(category))
+    };
+    // What several of them would drop is dropped by the first; none sees what a transform changes.
+    let cases = format!(
+        "tests:\n{}{}{}{}",
+        case("DOMAIN", "dropped_by: 'filters[0]'"),
+        case("OWNER", "dropped_by: 'filters[0]'"),
+        case("TERM", "dropped_by: 'filters[1]'"),
+        case("TAG", "contains: {category: TAG, entityType: chart}"),
+    );
+    let directory = Directory::with(&[("a.yml", &recipe), ("a_test.yml", &cases)]);
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(0), "{output}");
+    let only_older = minimal(
+        "filter: {event_type: EntityChangeEvent_v1, event: {category: TAG}}\ntransform: [{type: filter, config: {event_type: EntityChangeEvent_v1, event: {category: TAG}}}]\n",
+    );
+    let directory = Directory::with(&[
+        ("a.yml", &only_older),
+        ("a_test.yml", &format!("tests:\n{}", case("OWNER", "dropped_by: filter"))),
+    ]);
+    let (code, output) = test(directory.path(), &[]);
+    assert_eq!(code, Some(0), "{output}");
+}
+
+#[test]
 fn the_recipe_is_read_with_the_variables_of_its_cases() {
     let recipe = minimal("filter: {event_type: EntityChangeEvent_v1, event: {category: '${WANTED}'}}\n");
     let cases = format!(

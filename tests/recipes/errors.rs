@@ -36,6 +36,13 @@ fn a_missing_key_says_what_it_is_for() {
             "recipe.yml:3:1: action.type: is missing; add it: which kind it is",
         ]
     );
+    assert_eq!(
+        errors("name: p\n"),
+        [
+            "recipe.yml:1:1: source: is missing; add it: where events come from",
+            "recipe.yml:1:1: action: is missing; add it: what is done with an event",
+        ]
+    );
     assert_eq!(errors("# nothing\n"), ["recipe.yml:1:1: is empty; a recipe needs name, source and action"]);
 }
 
@@ -105,6 +112,28 @@ fn a_type_that_is_not_there_is_unknown_or_not_supported_yet() {
         [
             "recipe.yml:3:10: action.type: actions written in Python are not supported yet by this version; supported: hello_world, noop, file, webhook"
         ]
+    );
+    for kind in [
+        "slack",
+        "teams",
+        "kafka",
+        "metadata_change_sync",
+        "command",
+        "tag_propagation",
+        "term_propagation",
+        "doc_propagation",
+        "snowflake_tag_propagation",
+    ] {
+        let text = format!(
+            "the action type \"{kind}\" is not supported yet by this version; supported: hello_world"
+        );
+        assert!(action(kind)[0].contains(&text), "{:?}", action(kind));
+    }
+    assert!(action("my_actions.mine.Mine")[0].contains("actions written in Python are not supported yet"));
+    let filter = errors(&minimal("filters: [{type: \"my_filters:Mine\"}]\n"));
+    assert!(
+        filter[0].contains("filters[0].type: filters written in Python are not supported yet"),
+        "{filter:?}"
     );
     let source =
         |kind: &str| errors(&format!("name: p\nsource: {{type: \"{kind}\"}}\naction: {{type: noop}}\n"));

@@ -52,17 +52,25 @@ fn a_broken_recipe_does_not_keep_the_others_from_running() {
 
 #[test]
 fn a_recipe_that_is_off_needs_none_of_its_variables() {
-    let off = ["false", "\"False\"", "no", "'NO'", "off", "0", "\"0\"", "${OFF}", "${NONE:-false}"];
-    for enabled in off {
+    let written = ["false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "0"];
+    // In capitals as YAML has no boolean of, and in quotes, they are text.
+    let text = ["fAlSe", "nO", "oFF", "\"False\"", "'NO'", "\"oFf\"", "\"0\"", "' false '"];
+    let expanded =
+        ["${OFF}", "\"${OFF}\"", "$OFF", "${NONE:-false}", "${NONE:-${OFF}}", "${ZERO}", "${NONE:-No}"];
+    for enabled in written.iter().chain(&text).chain(&expanded) {
         let text = format!("name: p\nenabled: {enabled}\nsource: {{type: \"${{NOWHERE}}\"}}\n");
         let directory = Directory::with(&[("recipe.yml", &text)]);
-        let loaded = directory.load(&Environment::from([("OFF", "Off")]));
+        let loaded = directory.load(&Environment::from([("OFF", "Off"), ("ZERO", "0")]));
         assert_eq!(loaded.problems, [], "{enabled}");
         assert_eq!(loaded.disabled[0].name.as_deref(), Some("p"), "{enabled}");
     }
-    for enabled in ["true", "yes", "\"on\"", "1", "${NONE:-true}", "null"] {
-        recipe(&minimal(&format!("enabled: {enabled}\n")), &Environment::default());
+    for enabled in ["true", "yes", "On", "\"on\"", "1", "\"1\"", "yEs", "${NONE:-true}", "${ON}", "null"] {
+        recipe(&minimal(&format!("enabled: {enabled}\n")), &Environment::from([("ON", "YES")]));
     }
+    assert_eq!(
+        errors(&minimal("enabled: ${NONE}\n")),
+        ["recipe.yml:6:1: enabled: the variable NONE is not set; set it, or write ${NONE:-default}"]
+    );
     assert_eq!(
         errors(&minimal("enabled: perhaps\n")),
         ["recipe.yml:6:1: enabled: expected true or false, found text \"perhaps\""]
@@ -85,12 +93,105 @@ fn text_from_a_variable_serves_for_a_number_or_a_flag() {
 }
 
 #[test]
+fn each_typed_key_takes_text_that_stands_for_its_value() {
+    for (text, flag) in [
+        ("true", true),
+        ("TRUE", true),
+        ("yes", true),
+        ("on", true),
+        ("On", true),
+        ("1", true),
+        ("false", false),
+        ("no", false),
+        ("OFF", false),
+        ("0", false),
+    ] {
+        let typed = format!("    reset_offsets: \"{text}\"\n    kill_after_idle_timeout: ${{FLAG}}\n");
+        let recipe = recipe(&with_source(&typed), &Environment::from([("FLAG", text)]));
+        assert_eq!(
+            (recipe.consumer.reset_offsets, recipe.consumer.idle_timeout.is_some()),
+            (flag, flag),
+            "{text}"
+        );
+    }
+    let numbers = "options:\n  retry_count: \"3\"\n  retry_backoff_seconds: \"0.5\"\n  max_in_flight_bytes: \" 7 \"\n  max_failure_ratio: \"1\"\n";
+    let delivery = recipe(&minimal(numbers), &Environment::default()).delivery;
+    assert_eq!((delivery.retry.count, delivery.max_in_flight_bytes), (3, 7));
+    assert_eq!(delivery.retry.backoff, Duration::from_millis(500));
+    assert_eq!(delivery.failure_limits.max_ratio, Some(1.0));
+    assert_eq!(
+        errors(&minimal("options: {retry_count: \"3 times\", max_replay_rounds: \"2.5\"}\n")),
+        [
+            "recipe.yml:6:11: options.retry_count: expected a whole number, found text \"3 times\"",
+            "recipe.yml:6:35: options.max_replay_rounds: expected a whole number, found text \"2.5\"",
+        ]
+    );
+}
+
+/// What DataHub's charts set for every service, Java's among them.
+#[test]
+fn the_environment_of_datahubs_charts_keeps_no_recipe_from_starting() {
+    let login =
+        "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"me\" password=\"pw\";";
+    let environment = Environment::from([
+        ("KAFKA_BOOTSTRAP_SERVER", "kafka:9093"),
+        ("KAFKA_SCHEMAREGISTRY_URL", "http://gms:8080/schema-registry/api/"),
+        ("KAFKA_PROPERTIES_SECURITY_PROTOCOL", "SASL_SSL"),
+        ("KAFKA_PROPERTIES_SASL_MECHANISM", "SCRAM-SHA-512"),
+        ("KAFKA_PROPERTIES_SASL_JAAS_CONFIG", login),
+        ("KAFKA_PROPERTIES_SSL_TRUSTSTORE_LOCATION", "/mnt/certs/truststore.jks"),
+        ("KAFKA_PROPERTIES_SSL_TRUSTSTORE_PASSWORD", "canary"),
+        ("KAFKA_PROPERTIES_SSL_KEYSTORE_TYPE", "JKS"),
+        ("KAFKA_PROPERTIES_SSL_PROTOCOL", "TLS"),
+        ("KAFKA_PROPERTIES_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM", ""),
+        ("KAFKA_PROPERTIES_KAFKASTORE_SECURITY_PROTOCOL", "SSL"),
+        ("KAFKA_PROPERTIES_BASIC_AUTH_CREDENTIALS_SOURCE", "USER_INFO"),
+        (
+            "KAFKA_PROPERTIES_SASL_CLIENT_CALLBACK_HANDLER_CLASS",
+            "software.amazon.msk.auth.iam.IAMClientCallbackHandler",
+        ),
+        ("KAFKA_PROPERTIES_GROUP_ID", "of another service"),
+        ("KAFKA_PROPERTIES_MAX_REQUEST_SIZE", "5242880"),
+    ]);
+    let directory = Directory::with(&[("recipe.yml", &minimal(""))]);
+    let loaded = directory.load(&environment);
+    assert_eq!(loaded.problems, []);
+    let consumer = &loaded.recipes[0].consumer;
+    assert_eq!(consumer.group_id, "p");
+    for (name, value) in [
+        ("bootstrap.servers", "kafka:9093"),
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("sasl.username", "me"),
+        ("sasl.password", "pw"),
+    ] {
+        assert_eq!(consumer.properties.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    assert_eq!(consumer.properties.len(), 6, "and the group, and nothing else");
+    assert_eq!(loaded.recipes[0].registry.urls[0].as_str(), "http://gms:8080/schema-registry/api/");
+    let warnings = directory.lines(&loaded.warnings);
+    assert_eq!(
+        warnings.len(),
+        4,
+        "trust stores, key stores, the rest, what librdkafka does not know: {warnings:?}"
+    );
+    assert!(warnings.iter().all(|warning| !warning.contains("canary")), "{warnings:?}");
+    let off = environment.with_prefix("").chain([("DATAHUB_ACTIONS_KAFKA_ENV_PROPERTIES_ENABLED", "false")]);
+    let off = off.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let loaded = directory.load(&off);
+    assert_eq!(loaded.recipes[0].consumer.properties.len(), 2, "brokers and group");
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
 fn an_empty_property_counts_as_not_given() {
     let text = with_source(
-        "    connection:\n      consumer_config:\n        ssl.ca.location: ${NONE:-}\n        fetch.min.bytes: 7\n        check.crcs: true\n",
+        "    connection:\n      consumer_config:\n        ssl.ca.location: ${NONE:-}\n        client.rack: ~\n        client.id:\n        fetch.min.bytes: 7\n        check.crcs: true\n",
     );
     let recipe = recipe(&text, &Environment::default());
-    assert!(!recipe.consumer.properties.contains_key("ssl.ca.location"));
+    for name in ["ssl.ca.location", "client.rack", "client.id"] {
+        assert!(!recipe.consumer.properties.contains_key(name), "{name}");
+    }
     assert_eq!(recipe.consumer.properties["fetch.min.bytes"], "7");
     assert_eq!(recipe.consumer.properties["check.crcs"], "true");
 }

@@ -4,12 +4,14 @@
 
 mod cases;
 mod cloud_source;
+mod defaults;
 mod directory;
 mod errors;
 mod examples;
 mod framework_filters;
 mod golden;
 mod loading;
+mod predicates;
 mod schema;
 mod secret_files;
 mod secrets;

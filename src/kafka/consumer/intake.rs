@@ -143,3 +143,16 @@ fn hash_of(key: Option<&[u8]>, partition: i32) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_entity_can_be_read_the_records_key_decides_and_without_one_its_partition() {
+        assert_eq!(hash_of(Some(b"entityChangeEvent-a"), 0), hash_of(Some(b"entityChangeEvent-a"), 1));
+        assert_ne!(hash_of(Some(b"entityChangeEvent-a"), 0), hash_of(Some(b"entityChangeEvent-b"), 0));
+        assert_eq!(hash_of(None, 3), hash_of(None, 3));
+        assert_ne!(hash_of(None, 3), hash_of(None, 4));
+    }
+}
