@@ -36,9 +36,18 @@ fn the_version_is_that_of_the_package() {
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_says_what_was_wrong() {
-    let output = relay(&["run", "--no-such-flag"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("--no-such-flag"), "{}", text(&output.stderr));
+    for (arguments, wrong) in [
+        (&["run", "--no-such-flag"][..], "--no-such-flag"),
+        (&["no-such-command"], "no-such-command"),
+        (&["run", "--monitoring-port", "70000"], "70000"),
+        (&["run", "--limit", "3"], "--dry-run"),
+        (&["--debug"], "a command is missing, or -c FILE"),
+        (&["-c", "a.yml", "completions", "bash"], "-c stands behind the command that it is for"),
+    ] {
+        let output = relay(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(wrong), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -68,11 +77,18 @@ fn a_misspelt_key_is_exit_code_1_with_its_line_and_the_key_that_was_meant() {
 fn when_every_recipe_is_disabled_there_is_nothing_to_run() {
     let directory = tempfile::tempdir().expect("a directory");
     let recipe = directory.path().join("recipe.yml");
-    let disabled = json!({ "name": "off", "enabled": false, "source": { "type": "kafka" }, "action": { "type": "noop" } });
+    let disabled = json!({ "name": "nobody", "enabled": false, "source": { "type": "kafka" }, "action": { "type": "noop" } });
     std::fs::write(&recipe, disabled.to_string()).expect("it can be written");
-    let output = relay(&["run", "-c", &recipe.to_string_lossy()]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("off"), "{}", text(&output.stderr));
+    let file = recipe.to_string_lossy();
+    for arguments in [&["run", "-c", &file][..], &["actions", "-c", &file], &["-c", &file]] {
+        let output = relay(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let log = text(&output.stderr);
+        let skipped = log.lines().find(|line| line.contains("the recipe is disabled"));
+        assert!(skipped.is_some_and(|line| line.contains("recipe.yml") && line.contains("nobody")), "{log}");
+        assert!(log.contains("all recipes are disabled; set `enabled: true` in one of them"), "{log}");
+        assert_eq!(text(&output.stdout), "", "the log goes to standard error");
+    }
 }
 
 #[test]
