@@ -106,3 +106,26 @@ fn a_reset_to_the_latest_that_receives_nothing_is_committed_all_the_same() {
     let wanted: std::collections::BTreeSet<_> = feeder.fed().difference(&left_out).cloned().collect();
     assert_eq!(wanted, later);
 }
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_member_that_gets_no_partition_at_first_resets_with_the_first_that_it_gets() {
+    let scene = scene("reset-later");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 1, 100);
+    let committed = scene.committed(&[(&topic, 1)]);
+    let first = scene.run(&[&scene.recipe().change_logs(&topic)]);
+    wait_until("everything to be committed", ALL_FINISHED, || committed.sum() == Some(100));
+
+    // The one partition stays where it is: this member is assigned nothing, which is no first assignment.
+    let resetting = scene.recipe_of_second_member().change_logs(&topic).source("reset_offsets", true);
+    let second = scene.run_until_ready(&[&resetting]);
+    assert_eq!(second.assigned(), Some(0));
+    let mut actions = scene.second_action_log();
+    assert!(actions.read().is_empty());
+    first.stop();
+    wait_until("all of it to be done again", SHARED_OUT, || actions.read().len() == 100);
+    wait_until("it to be committed again", ALL_FINISHED, || committed.sum() == Some(100));
+    second.stop();
+}

@@ -86,6 +86,8 @@ fn a_drain_ends_at_its_deadline_and_what_hung_comes_again() {
     let (mut relay, mut stdout) = run_until_the_action_hangs(&scene, 1);
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
+    let log = relay.log();
+    assert!(log.contains("actions did not finish within the drain time; their events come again"), "{log}");
     let mut printed = String::new();
     stdout.read_to_string(&mut printed).expect("what was printed is text");
     let acted = printed.matches("Received event:").count() as i64;

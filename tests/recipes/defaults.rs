@@ -83,7 +83,10 @@ const CONNECTION: &[(&str, Has)] = &[
     }),
 ];
 
-const REGISTRY: &[(&str, fn(&RegistrySettings) -> bool)] = &[
+/// The same of what is said about the registry.
+type RegistryHas = fn(&RegistrySettings) -> bool;
+
+const REGISTRY: &[(&str, RegistryHas)] = &[
     ("basic.auth.user.info", |registry| matches!(registry.auth, RegistryAuth::None)),
     ("basic.auth.credentials.source", |registry| matches!(registry.auth, RegistryAuth::None)),
     ("ssl.ca.location", |registry| registry.ca_file.is_none()),

@@ -22,6 +22,8 @@ const PLATFORM_EVENTS: SchemaId = SchemaId(201);
 /// A topic with three records, the second of which is the one in question, and what becomes of them.
 struct Fault {
     name: &'static str,
+    /// The row of docs/differences.md that says so: the beginning of its first cell.
+    row: &'static str,
     /// The route of the topic: `mcl` or `pe`.
     route: &'static str,
     /// The record's value; `None` is a tombstone.
@@ -108,11 +110,43 @@ fn what_ends_the_frameworks_pipeline_or_is_lost_in_it_is_acted_on_here_or_a_dead
         wrong.is_empty(),
         "(the framework's events, ours, our dead letters), expected behind: {wrong:#?}"
     );
+    // Of these not only how many there are.
+    let second = |directory: &Path, name: &str| {
+        let text = fs::read_to_string(directory.join(format!("{name}.jsonl"))).expect("it was counted above");
+        let line = text.lines().nth(1).expect("it was counted above");
+        serde_json::from_str::<Value>(line).expect("a line is JSON")["event"].take()
+    };
+    let mut with_a_key_more = second(&theirs, "another-key");
+    with_a_key_more["anotherKey"] = json!(1);
+    assert_eq!(second(&ours, "another-key"), with_a_key_more);
+    assert_eq!(second(&ours, "unknown-change-type")["changeType"], "MERGE");
+    assert_eq!(second(&ours, "no-utf-8")["aspect"]["value"], "\u{ff}\"removed\": false}");
+    assert_eq!(second(&ours, "audit-header")["auditHeader"]["messageId"], "0123456789abcdef");
+    assert_eq!(second(&ours, "no-version").get("version"), None);
+}
+
+/// Nothing is allowed to differ that users are not told of, and what they are told of is shown here.
+#[test]
+fn each_difference_that_is_shown_on_the_framework_has_its_row_and_each_such_row_is_shown() {
+    let documentation = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/differences.md");
+    let documentation = fs::read_to_string(documentation).expect("the documentation is here");
+    let cells = documentation.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let starred: Vec<&str> = cells.filter_map(|cell| cell.strip_suffix(" *")).collect();
+    let faults = faults();
+    for fault in &faults {
+        let rows = starred.iter().filter(|row| row.starts_with(fault.row)).count();
+        assert_eq!(rows, 1, "{}: no row with a star begins with: {}", fault.name, fault.row);
+    }
+    for row in starred {
+        assert!(faults.iter().any(|fault| row.starts_with(fault.row)), "nothing shows: {row}");
+    }
 }
 
 fn faults() -> Vec<Fault> {
-    let event = |name, record, theirs, ours| Fault { name, route: "pe", record, recipe: "", theirs, ours };
-    let log = |name, record, theirs, ours| Fault { name, route: "mcl", record, recipe: "", theirs, ours };
+    let event =
+        |name, row, record, theirs, ours| Fault { name, row, route: "pe", record, recipe: "", theirs, ours };
+    let log =
+        |name, row, record, theirs, ours| Fault { name, row, route: "mcl", record, recipe: "", theirs, ours };
     let good_log = || Some(change_log(json!({})));
     let mut cut = change_log(json!({}));
     cut.truncate(cut.len() - 3);
@@ -125,35 +159,89 @@ fn faults() -> Vec<Fault> {
     let deep = "[".repeat(200) + &"]".repeat(200);
     let byte_order_mark = format!("\u{feff}{}", entity_change(json!({})));
     vec![
-        event("no-version", payload(json!({"version": null})), Theirs::Ends, (3, 0)),
-        event("no-category", payload(json!({"category": null})), Theirs::Ends, (2, 1)),
-        event("wrong-type", payload(json!({"category": 5})), Theirs::Ends, (2, 1)),
-        event("no-json", Some(platform_event("{")), Theirs::Ends, (2, 1)),
+        event(
+            "no-version",
+            "entity change event without `version`",
+            payload(json!({"version": null})),
+            Theirs::Ends,
+            (3, 0),
+        ),
+        event(
+            "no-category",
+            "malformed platform event",
+            payload(json!({"category": null})),
+            Theirs::Ends,
+            (2, 1),
+        ),
+        event(
+            "wrong-type",
+            "malformed platform event",
+            payload(json!({"category": 5})),
+            Theirs::Ends,
+            (2, 1),
+        ),
+        event("no-json", "malformed platform event", Some(platform_event("{")), Theirs::Ends, (2, 1)),
         // What the framework hands on here is in part no JSON at all.
-        event("not-a-number", parameter("NaN"), Theirs::Acts(3), (2, 1)),
-        event("beyond-a-float", parameter("1e400"), Theirs::Acts(3), (2, 1)),
-        event("half-a-surrogate", parameter("\"\\ud800\""), Theirs::Acts(3), (2, 1)),
-        event("deep", parameter(&deep), Theirs::Acts(3), (2, 1)),
-        event("byte-order-mark", Some(platform_event(&byte_order_mark)), Theirs::Acts(3), (2, 1)),
-        event("content-type", Some(of_another_content_type()), Theirs::Acts(3), (2, 1)),
-        event("another-key", payload(json!({"anotherKey": 1})), Theirs::Acts(3), (3, 0)),
-        log("unknown-change-type", Some(change_log(json!({"changeType": "MERGE"}))), Theirs::Ends, (3, 0)),
-        log("no-utf-8", Some(not_utf8()), Theirs::Ends, (3, 0)),
-        log("audit-header", Some(change_log(json!({"auditHeader": audit_header()}))), Theirs::Ends, (3, 0)),
-        log("tombstone", None, Theirs::Ends, (2, 0)),
-        log("cut", Some(cut), Theirs::Acts(2), (2, 1)),
+        event("not-a-number", "payload with `NaN`", parameter("NaN"), Theirs::Acts(3), (2, 1)),
+        event("beyond-a-float", "payload with `NaN`", parameter("1e400"), Theirs::Acts(3), (2, 1)),
+        event("half-a-surrogate", "payload with `NaN`", parameter("\"\\ud800\""), Theirs::Acts(3), (2, 1)),
+        event("deep", "payload with `NaN`", parameter(&deep), Theirs::Acts(3), (2, 1)),
+        event(
+            "byte-order-mark",
+            "payload with `NaN`",
+            Some(platform_event(&byte_order_mark)),
+            Theirs::Acts(3),
+            (2, 1),
+        ),
+        event(
+            "content-type",
+            "payload of another content type",
+            Some(of_another_content_type()),
+            Theirs::Acts(3),
+            (2, 1),
+        ),
+        event(
+            "another-key",
+            "keys of a platform event's payload",
+            payload(json!({"anotherKey": 1})),
+            Theirs::Acts(3),
+            (3, 0),
+        ),
+        log(
+            "unknown-change-type",
+            "unknown `changeType`",
+            Some(change_log(json!({"changeType": "MERGE"}))),
+            Theirs::Ends,
+            (3, 0),
+        ),
+        log("no-utf-8", "bytes that are not UTF-8", Some(not_utf8()), Theirs::Ends, (3, 0)),
+        log(
+            "audit-header",
+            "change log with an `auditHeader`",
+            Some(change_log(json!({"auditHeader": audit_header()}))),
+            Theirs::Ends,
+            (3, 0),
+        ),
+        log("tombstone", "record without a value", None, Theirs::Ends, (2, 0)),
+        log("cut", "record that cannot be decoded", Some(cut), Theirs::Acts(2), (2, 1)),
         Fault {
             recipe: "filters: [{type: event_type, config: {filter: {MetadataChangeLogEvent_v1: }}}]",
-            ..log("type-without-body", good_log(), Theirs::Acts(0), (3, 0))
+            ..log(
+                "type-without-body",
+                "`MetadataChangeLogEvent_v1:` with nothing below it",
+                good_log(),
+                Theirs::Acts(0),
+                (3, 0),
+            )
         },
         Fault {
             recipe: "filter: {event_type: EntityChangeEvent_v1, event: {parameters: {day: 2024-01-31}}}",
-            ..event("date", payload(json!({})), Theirs::Acts(0), (3, 0))
+            ..event("date", "unquoted date", payload(json!({})), Theirs::Acts(0), (3, 0))
         },
         // Read by the routes `mcl` and `mcl_timeseries` both.
         Fault {
             route: "mcl, mcl_timeseries",
-            ..log("one-topic-two-routes", good_log(), Theirs::Acts(6), (3, 0))
+            ..log("one-topic-two-routes", "one topic for `mcl`", good_log(), Theirs::Acts(6), (3, 0))
         },
     ]
 }

@@ -38,6 +38,7 @@ fn what_reaches_the_action_is_what_reaches_it_in_the_framework_and_groups_move_o
     let files = recipes::write_all(&scene.directory().join("recipes"));
     topics.feed(EVENTS);
     assert!(topics.fed() >= 200, "only {} events", topics.fed());
+    assert!(files.len() >= 20, "only {} recipes", files.len());
     let stage = Stage { scene: &scene, files: &files };
 
     let mut first = stage.run(&topics, "theirs", "ours", "first");
