@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use serde_json::Value;
 
-use crate::harness::{Ended, Recipe};
+use crate::harness::Ended;
+use crate::protocol::Protocol;
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL};
 use crate::scale::Scale;
 
 const MAX_UNCOMMITTED: usize = 100;
+/// Under the classic protocol; the embedded broker takes no shorter one.
+const SESSION: Duration = Duration::from_secs(6);
 
 /// What has to come of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +35,15 @@ pub(crate) enum Outcome {
     Ended,
 }
 
-/// Which group protocol the member speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Classic,
-    Broker,
-}
-
 /// Refuses commits with `error` at moments of the schedule.
 pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -> Verdict {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let stage = Stage { broker: &broker, real: false, scale: Scale::asked_for(), mutant: None };
     let mut run = Run::begin(&stage, 8, &format!("commit-error-{}", error as i32));
-    let recipe = with_protocol(run.recipe(), protocol).option("max_uncommitted", MAX_UNCOMMITTED);
+    let mut recipe = protocol.spoken_by(run.recipe()).option("max_uncommitted", MAX_UNCOMMITTED);
+    if protocol != Protocol::Broker {
+        recipe = recipe.consumer("session.timeout.ms", SESSION.as_millis() as u64);
+    }
     // How many commits in a row meet the error. librdkafka itself tries twice more where it may.
     let in_a_row = if matches!(outcome, Outcome::TriedAgain | Outcome::LookedForAgain) { 3 } else { 1 };
     let mut relay = run.scene.run_until_ready(&[&recipe]);
@@ -105,14 +103,4 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
 
 fn failed_commits(relay: &crate::harness::Relay) -> f64 {
     relay.metric("datahub_relay_commits_total", &["result=\"failed\""]).unwrap_or(0.0)
-}
-
-fn with_protocol(recipe: Recipe, protocol: Protocol) -> Recipe {
-    match protocol {
-        Protocol::Broker => recipe.consumer("group.protocol", "consumer"),
-        Protocol::Classic => {
-            let session = Duration::from_secs(6).as_millis() as u64;
-            recipe.consumer("group.protocol", Value::Null).consumer("session.timeout.ms", session)
-        }
-    }
 }

@@ -10,20 +10,24 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{Answer, OrderedBy, WebhookServer};
+use crate::protocol::Protocol;
 use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL, Watching};
 
-/// More than the feeder is ever ahead: nothing but the interval makes a commit.
-const MAX_UNCOMMITTED: usize = 2_000;
+/// So few that the bound on what comes again means something, and so many that there is always much to
+/// commit when the process wakes up.
+const MAX_UNCOMMITTED: usize = 1_000;
 /// How long an action takes: so there is always something under way when the process is frozen.
 const ACTION: Duration = Duration::from_millis(1);
 
+const REBALANCES: &str = "datahub_relay_rebalances_total";
+
 /// Freezes the second of two members, waits until the first has gone on with its partitions, and wakes
 /// it up.
-pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
+pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
     // Not a file: a frozen process may hold the lock of one that both write to.
     let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
-    let mut run = Run::begin_watching(stage, 6, "frozen", |_| Watching {
+    let mut run = Run::begin_watching(stage, 6, &format!("frozen-{}", protocol.name()), |_| Watching {
         deliveries: vec![server.deliveries()],
         ordered_by: OrderedBy::Partition,
         letters: None,
@@ -31,8 +35,8 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
     let partitions = run.size.partitions as usize;
     // Commits come once a second: what the frozen member has not committed, the other one does again.
     let with_options = |recipe| {
-        run.of(recipe)
-            .post_to(&server.url())
+        protocol
+            .spoken_by(run.of(recipe).post_to(&server.url()))
             .option("commit", "1s")
             .option("max_uncommitted", MAX_UNCOMMITTED)
     };
@@ -42,6 +46,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
     run.feed(run.size.records, USUAL);
     let mut first = run.scene.run_until_ready(&[&first]);
     let mut second = run.scene.run_until_ready(&[&second]);
+    let mut times_lost = 0.0;
     for at in schedule {
         run.wait("both members to have a share", || {
             [&first, &second].iter().all(|member| member.assigned() == Some(partitions / 2))
@@ -62,14 +67,18 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
         })?;
         second.signal(Signal::CONT);
         run.over();
+        times_lost += 1.0;
+        run.wait("the frozen member to notice that it has lost its partitions", || {
+            second.metric(REBALANCES, &["kind=\"lost\""]) >= Some(times_lost)
+        })?;
     }
     run.until_all_committed(&mut [&mut first, &mut second])?;
     first.stop();
     second.stop();
-    let freezes = run.struck();
+    let (freezes, share) = (run.struck(), partitions / 2);
     run.allow_repeated(
-        freezes * partitions * MAX_UNCOMMITTED,
-        format!("{freezes} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
+        freezes * share * MAX_UNCOMMITTED,
+        format!("{freezes} sessions lost of {share} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
     );
     run.conclude()
 }

@@ -8,6 +8,8 @@
 #[expect(dead_code, unused_imports, reason = "the harness serves other suites too")]
 mod harness;
 
+mod feeding;
+mod protocol;
 mod report;
 mod run;
 mod scale;
@@ -27,8 +29,9 @@ mod sigterm;
 mod soak;
 mod webhook;
 
-use commit_errors::{Outcome, Protocol};
+use commit_errors::Outcome;
 use harness::KafkaBroker;
+use protocol::Protocol;
 use rdkafka::types::RDKafkaRespErr as Code;
 use report::Verdict;
 use run::{Stage, USUAL};
@@ -66,19 +69,19 @@ fn row_03_with_a_commit_per_event_sigkill_repeats_at_most_one_event_a_partition(
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_the_cooperative_assignor() -> Verdict {
-    members::row(&stage(), members::Protocol::Cooperative)
+    members::row(&stage(), Protocol::Cooperative)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_an_eager_assignor() -> Verdict {
-    members::row(&stage(), members::Protocol::Eager)
+    members::row(&stage(), Protocol::Eager)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_the_brokers_own_protocol() -> Verdict {
-    members::row(&stage(), members::Protocol::Broker)
+    members::row(&stage(), Protocol::Broker)
 }
 
 #[test]
@@ -91,7 +94,13 @@ fn row_05_a_broker_that_is_killed_and_comes_back_is_waited_for() -> Verdict {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_06_a_member_that_was_frozen_beyond_its_session_commits_nothing_that_is_not_its_own() -> Verdict {
-    frozen::row(&stage())
+    frozen::row(&stage(), Protocol::Cooperative)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_06_a_frozen_member_commits_nothing_that_is_not_its_own_with_the_brokers_own_protocol() -> Verdict {
+    frozen::row(&stage(), Protocol::Broker)
 }
 
 #[test]
@@ -130,8 +139,16 @@ fn row_08_a_commit_refused_for_a_rebalance_is_made_later_since_the_partition_sta
 
 #[test]
 fn row_08_a_member_that_the_group_does_not_know_any_more_joins_again() -> Verdict {
-    commit_errors::row(Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, Protocol::Classic, Outcome::JoinedAgain)?;
-    commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Classic, Outcome::JoinedAgain)?;
+    commit_errors::row(
+        Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        Protocol::Cooperative,
+        Outcome::JoinedAgain,
+    )?;
+    commit_errors::row(
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+        Protocol::Cooperative,
+        Outcome::JoinedAgain,
+    )?;
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, Protocol::Broker, Outcome::RefusedOnce)?;
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH, Protocol::Broker, Outcome::RefusedOnce)
 }

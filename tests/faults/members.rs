@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Answer, OrderedBy, Recipe, Relay, WebhookServer};
+use crate::harness::{Answer, OrderedBy, Relay, WebhookServer};
+use crate::protocol::Protocol;
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL, Watching};
 use crate::scale::Scale;
@@ -11,17 +12,6 @@ use crate::scale::Scale;
 const MEMBERS: usize = 3;
 /// More than the feeder is ever ahead: nothing but the interval makes a commit.
 const MAX_UNCOMMITTED: usize = 2_000;
-
-/// How the group shares its partitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// Partitions that stay where they are go on meanwhile.
-    Cooperative,
-    /// Every change takes all partitions from all members.
-    Eager,
-    /// The broker assigns (KIP-848).
-    Broker,
-}
 
 /// What a member says that did not finish what it had begun.
 pub(crate) const NOT_DRAINED: [&str; 3] =
@@ -33,30 +23,16 @@ const ACTION: Duration = Duration::from_millis(1);
 /// Starts and stops members in full swing. They post to one endpoint: so the order of all deliveries is
 /// known.
 pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
-    let (name, set): (_, fn(Recipe) -> Recipe) = match protocol {
-        Protocol::Cooperative => ("members-cooperative", |recipe| {
-            recipe.consumer("partition.assignment.strategy", "cooperative-sticky")
-        }),
-        Protocol::Eager => {
-            ("members-eager", |recipe| recipe.consumer("partition.assignment.strategy", "range"))
-        }
-        Protocol::Broker => ("members-kip-848", |recipe| {
-            let nothing = serde_json::Value::Null;
-            recipe
-                .consumer("group.protocol", "consumer")
-                .consumer("session.timeout.ms", nothing.clone())
-                .consumer("heartbeat.interval.ms", nothing)
-        }),
-    };
     let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
-    let mut run = Run::begin_watching(stage, 4, name, |_| Watching {
+    let mut run = Run::begin_watching(stage, 4, &format!("members-{}", protocol.name()), |_| Watching {
         deliveries: vec![server.deliveries()],
         ordered_by: OrderedBy::Partition,
         letters: None,
     });
     // Commits come once a second: so at any time there is much that only the commit at the hand-over
     // can keep from being acted on again.
-    let recipe = set(run.recipe().post_to(&server.url()))
+    let recipe = protocol
+        .spoken_by(run.recipe().post_to(&server.url()))
         .option("commit", "1s")
         .option("max_uncommitted", MAX_UNCOMMITTED);
     let schedule = run.schedule(run.size.records);

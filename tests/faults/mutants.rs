@@ -8,6 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::harness::{Invariant, KafkaBroker, Mix};
+use crate::protocol::Protocol;
 use crate::report::{Failure, Verdict};
 use crate::run::{Stage, USUAL};
 use crate::scale::Scale;
@@ -58,7 +59,7 @@ fn mutant_that_commits_before_it_acknowledges_is_caught() {
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn mutant_that_acknowledges_after_a_revocation_is_caught() {
     let by = [Invariant::NeverBack, Invariant::Bounded];
-    caught("acknowledge-after-revoke", &by, |stage| members::row(stage, members::Protocol::Eager));
+    caught("acknowledge-after-revoke", &by, |stage| members::row(stage, Protocol::Eager));
 }
 
 #[test]

@@ -2,26 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
+use crate::feeding::{Feeding, Food};
 use crate::harness::{
     Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
-    Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT, wait_until,
+    Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
 };
 use crate::report::{Bound, Failure, Report, Verdict};
 use crate::scale::{Scale, Size};
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How far the feeder runs ahead of what is finished: so far that there is always something to do, and
-/// that a fault strikes at the same record whenever the run is repeated, more or less.
-const FED_AHEAD: usize = 5_000;
-/// Records between two moments at which the feeder waits for Kafka.
-const PORTION: usize = 500;
 
 /// What most rows are fed: one record in ten is dropped by the filter, a few cannot be decoded.
 pub(crate) const USUAL: Mix = Mix { dropped: 100, bad: 2, schema_id: None };
@@ -54,26 +49,6 @@ pub(crate) struct Run<'a> {
     begun: Instant,
     mutant: bool,
     patience: Duration,
-}
-
-/// Who has the feeder.
-enum Feeding {
-    Here(Feeder),
-    There {
-        thread: JoinHandle<Feeder>,
-        stop: StopOnDrop,
-    },
-    /// Only while it changes hands.
-    Nowhere,
-}
-
-/// Tells the feeding thread to stop, also where a run ends early.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// What a run looks at; most rows read one action log, in which order is by partition.
@@ -124,7 +99,7 @@ impl<'a> Run<'a> {
             size,
             topic,
             observer,
-            feeding: Feeding::Here(feeder),
+            feeding: Feeding::Here(Box::new(feeder)),
             fates,
             history,
             title: format!("row {row}, {name}{mutant}"),
@@ -154,52 +129,18 @@ impl<'a> Run<'a> {
 
     /// The same, and no more than `pace` records a second.
     pub(crate) fn feed_at(&mut self, records: usize, mix: Mix, pace: usize) {
-        let mut feeder = self.take_feeder();
-        let stop = Arc::new(AtomicBool::new(false));
-        let told_to_stop = Arc::clone(&stop);
-        let finished = self.observer.finished();
-        let (topic, partitions) = (self.topic.clone(), self.size.partitions);
-        let before: usize = self.fed();
-        let begun = Instant::now();
-        let thread = std::thread::spawn(move || {
-            for nth in 0..records {
-                let may_feed = || {
-                    let in_time =
-                        pace == usize::MAX || begun.elapsed().as_secs_f64() * pace as f64 >= nth as f64;
-                    in_time && before + nth < finished.load(Ordering::Acquire) + FED_AHEAD
-                };
-                while !told_to_stop.load(Ordering::Acquire) && !may_feed() {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                if told_to_stop.load(Ordering::Acquire) {
-                    break;
-                }
-                feeder.mixed(&topic, partitions, mix);
-                if nth % PORTION == PORTION - 1 {
-                    feeder.flush();
-                }
-            }
-            feeder.flush();
-            feeder
-        });
-        self.feeding = Feeding::There { thread, stop: StopOnDrop(stop) };
+        let food = Food { topic: self.topic.clone(), partitions: self.size.partitions, records, mix, pace };
+        self.feeding.there(food, self.observer.finished(), self.patience);
     }
 
     /// The feeder, once all that it was told to feed is fed.
     pub(crate) fn feeder(&mut self) -> &mut Feeder {
-        let feeder = self.take_feeder();
-        self.feeding = Feeding::Here(feeder);
-        match &mut self.feeding {
-            Feeding::Here(feeder) => feeder,
-            Feeding::There { .. } | Feeding::Nowhere => unreachable!("it was just put there"),
-        }
+        self.feeding.here(self.patience)
     }
 
     /// Tells the feeder to stop where it is.
     pub(crate) fn stop_feeding(&mut self) {
-        if let Feeding::There { stop, .. } = &self.feeding {
-            stop.0.store(true, Ordering::Release);
-        }
+        self.feeding.stop();
     }
 
     /// Feeds records of `mix` now.
@@ -315,13 +256,9 @@ impl<'a> Run<'a> {
     /// Waits until the feeder has fed all that it was told to. It never runs far ahead, so it waits for
     /// ever where records do not finish: that is noticed here.
     fn until_fed(&self) -> Verdict {
-        let fed = || match &self.feeding {
-            Feeding::There { thread, .. } => thread.is_finished(),
-            Feeding::Here(_) | Feeding::Nowhere => true,
-        };
-        while !fed() {
+        while !self.feeding.is_done() {
             let before = self.finished();
-            self.wait("more records to be finished", || fed() || self.finished() > before)?;
+            self.wait("more records to be finished", || self.feeding.is_done() || self.finished() > before)?;
         }
         Ok(())
     }
@@ -423,18 +360,6 @@ impl<'a> Run<'a> {
     fn keep(&self) {
         if !self.mutant {
             self.scene.keep();
-        }
-    }
-
-    fn take_feeder(&mut self) -> Feeder {
-        match std::mem::replace(&mut self.feeding, Feeding::Nowhere) {
-            Feeding::Here(feeder) => feeder,
-            // Joined before `_stop` goes: the thread feeds all that it was told to.
-            Feeding::There { thread, stop: _stop } => {
-                wait_until("everything to be fed", self.patience, || thread.is_finished());
-                thread.join().expect("Kafka takes everything that is fed")
-            }
-            Feeding::Nowhere => unreachable!("it has changed hands by now"),
         }
     }
 }

@@ -290,6 +290,7 @@ fn properties(directory: &Path, ports: [u16; 4]) -> String {
          group.initial.rebalance.delay.ms=0\n\
          group.min.session.timeout.ms=1000\n\
          group.consumer.min.session.timeout.ms=1000\n\
+         group.consumer.session.timeout.ms=6000\n\
          group.consumer.min.heartbeat.interval.ms=200\n\
          group.consumer.heartbeat.interval.ms=500\n\
          num.network.threads=2\n\
