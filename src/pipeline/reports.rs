@@ -145,8 +145,16 @@ impl Reports for PipelineReports {
             return;
         };
         self.metrics.poll_failed();
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.health.lacks(Condition::Brokers, error.to_string());
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.health.lacks(Condition::Brokers, error.to_string());
+            }
+            // Asked again until it is allowed. A member that has partitions learns of it when it commits.
+            Some(code @ RDKafkaErrorCode::GroupAuthorizationFailed) => self.health.still_lacks(
+                Condition::Assignment,
+                format!("the group may not be joined: {code}; allow this client's user READ on the group"),
+            ),
+            _ => {}
         }
     }
 }

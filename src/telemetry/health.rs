@@ -173,6 +173,13 @@ impl PipelineHealth {
         status.missing.insert(condition, why);
     }
 
+    /// A condition that does not hold does not for this reason. One that holds goes on to hold.
+    pub fn still_lacks(&self, condition: Condition, why: impl Into<String>) {
+        let mut status = locked(&self.status);
+        let why = status.secrets.redact(&why.into()).into_owned();
+        status.missing.entry(condition).and_modify(|reason| *reason = why);
+    }
+
     /// Something has happened that a person should know of.
     pub fn warn(&self, what: impl Display) {
         let mut status = locked(&self.status);
@@ -305,6 +312,16 @@ mod tests {
         make_ready(&second);
         health.holds(Condition::Registry);
         assert!(board.readiness().ready);
+    }
+
+    #[test]
+    fn the_reason_for_what_is_missing_can_become_clear_later() {
+        let (board, health) = board();
+        health.still_lacks(Condition::Assignment, "the group is not ours");
+        assert!(ready_body(&board).contains(r#""assignment":"the group is not ours""#));
+        health.holds(Condition::Assignment);
+        health.still_lacks(Condition::Assignment, "the group is not ours");
+        assert!(!ready_body(&board).contains("assignment"));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What the brokers do not allow.
 
 use std::path::Path;
+use std::time::Duration;
 
-use crate::harness::{KafkaBroker, PASSWORD, Recipe, Resource, command};
+use crate::harness::{KafkaBroker, PASSWORD, Recipe, Resource, Tally, command, wait_until};
 use crate::scene;
+
+const SEEN: Duration = Duration::from_secs(90);
 
 /// Exit code and lines of `validate --connect`, without the recipe's name.
 fn connect(recipe: &Recipe, directory: &Path) -> (Option<i32>, Vec<String>) {
@@ -73,4 +76,30 @@ fn validate_names_each_permission_that_is_missing_and_what_to_grant() {
 fn assert_said(lines: &[String], beginning: &str, remedy: &str) {
     let said = lines.iter().any(|line| line.starts_with(beginning) && line.ends_with(remedy));
     assert!(said, "{beginning}… {remedy} in {lines:#?}");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_pipeline_whose_group_may_not_be_joined_says_so_and_begins_once_it_may() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("permissions-group");
+    let topic = scene.topic("versioned", 2);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, 50);
+    broker.allow("Read", &[Resource::Topic(&topic)]);
+    let mut relay = scene.run(&[&broker.as_limited_user(scene.recipe().change_logs(&topic))]);
+    wait_until("readiness to say what to grant", SEEN, || {
+        relay.get("/readyz").is_some_and(|(status, body)| {
+            status == 503 && body.contains("Group authorization failed") && body.contains("READ on the group")
+        })
+    });
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
+
+    broker.allow("Read", &[Resource::Group(scene.group())]);
+    relay.wait_until_ready();
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut scene.action_log(), &mut scene.dead_letters(), SEEN);
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+    relay.stop();
 }
