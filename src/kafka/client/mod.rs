@@ -9,6 +9,7 @@ mod context;
 mod error;
 mod producer;
 mod received;
+mod topic;
 
 pub(super) use beside::{client_beside, onlooker_config};
 pub(super) use context::{
@@ -17,3 +18,4 @@ pub(super) use context::{
 pub use error::{ConsumerError, StartError};
 pub use producer::{OutgoingRecord, Producer, is_about_the_record, is_too_large};
 pub(super) use received::owned_record;
+pub(super) use topic::partition_count;

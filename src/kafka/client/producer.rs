@@ -11,6 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::context::RelayContext;
 use super::error::ConsumerError;
+use super::topic::partition_count;
 use crate::event::Header;
 use crate::kafka::source::{ConsumerSettings, producer_config};
 
@@ -91,16 +92,10 @@ impl Producer {
     ///
     /// # Errors
     /// What Kafka said: no brokers, no such topic, not allowed.
-    pub fn partitions_of(&self, topic: &str) -> Result<usize, KafkaError> {
+    pub fn partitions_of(&self, topic: &str) -> Result<i32, KafkaError> {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
         let metadata = client.client().fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let missing = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
-        let found = found.ok_or(missing)?;
-        match found.error() {
-            Some(error) => Err(KafkaError::MetadataFetch(error.into())),
-            None => Ok(found.partitions().len()),
-        }
+        partition_count(&metadata, topic).map_err(KafkaError::MetadataFetch)
     }
 
     /// An idempotent producer that met a fatal error sends nothing any more; a new one does.

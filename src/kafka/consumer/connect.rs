@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::poll_loop::PollLoop;
 use super::screen::Screen;
 use crate::delivery::Processor;
-use crate::kafka::client::{ConsumerError, RelayConsumer};
+use crate::kafka::client::{ConsumerError, RelayConsumer, partition_count};
 use crate::kafka::source::SourceKind;
 
 /// The time-out of one attempt.
@@ -120,29 +120,27 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 }
 
 /// Under way to the brokers; answers with the topics that have an error.
-type Inquiry = JoinHandle<Result<Vec<(String, RDKafkaRespErr)>, KafkaError>>;
+type Inquiry = JoinHandle<Result<Vec<(String, RDKafkaErrorCode)>, KafkaError>>;
 
 fn ask(
     consumer: &RelayConsumer,
     topics: Vec<String>,
     timeout: Duration,
-) -> Result<Vec<(String, RDKafkaRespErr)>, KafkaError> {
+) -> Result<Vec<(String, RDKafkaErrorCode)>, KafkaError> {
     let mut wrong = Vec::new();
     for topic in topics {
         let metadata = consumer.fetch_metadata(Some(&topic), timeout)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        wrong.extend(found.and_then(|found| found.error()).map(|error| (topic, error)));
+        wrong.extend(partition_count(&metadata, &topic).err().map(|error| (topic, error)));
     }
     Ok(wrong)
 }
 
-fn warn_about(topic: &str, error: RDKafkaRespErr) {
-    let code = RDKafkaErrorCode::from(error);
-    match code {
+fn warn_about(topic: &str, error: RDKafkaErrorCode) {
+    match error {
         RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => tracing::warn!(
             topic,
             "the topic does not exist; it is consumed once it does. Is its name right (topic_routes)?"
         ),
-        _ => tracing::warn!(topic, error = %code, "the topic cannot be read"),
+        _ => tracing::warn!(topic, %error, "the topic cannot be read"),
     }
 }

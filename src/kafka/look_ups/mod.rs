@@ -4,6 +4,8 @@
 
 mod group;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use group::{Member, Membership};
 pub(super) use start::{LookUps, Start, Terms, commit_metadata, look_up};

@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::event::TopicPartition;
-use crate::kafka::client::{RelayConsumer, StartError, partition_list};
+use crate::kafka::client::{RelayConsumer, StartError, partition_count, partition_list};
 use crate::kafka::source::StartPosition;
 
 /// Begins the metadata of every commit of this program. Behind it stands how many partitions the
@@ -205,9 +205,7 @@ impl LookUps<'_> {
     fn partition_count(&self, topic: &str) -> Result<i32, StartError> {
         self.retry("the topic's metadata", || {
             let metadata = self.consumer.fetch_metadata(Some(topic), LOOK_UP_TIMEOUT)?;
-            let count = metadata.topics().iter().find(|found| found.name() == topic);
-            let count = count.map_or(0, |found| found.partitions().len());
-            Ok(i32::try_from(count).unwrap_or(i32::MAX))
+            partition_count(&metadata, topic).map_err(KafkaError::MetadataFetch)
         })
     }
 
@@ -286,7 +284,8 @@ impl LookUps<'_> {
 /// another program may have committed in this group.
 fn first_partition_count(element: &TopicPartitionListElem<'_>) -> Option<i32> {
     let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()?;
-    metadata.strip_prefix(METADATA_PREFIX)?.parse().ok()
+    // No topic has none: above zero partitions, every partition without an offset would count as added.
+    metadata.strip_prefix(METADATA_PREFIX)?.parse().ok().filter(|count| *count > 0)
 }
 
 /// A look-up that fails says `Ok` as a whole and carries its errors per element, with an offset that

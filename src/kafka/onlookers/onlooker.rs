@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::log_reader::Stretch;
 use crate::event::{Route, TopicPartition};
-use crate::kafka::client::{ConsumerError, RelayConsumer, RelayContext, StartError, onlooker_config};
+use crate::kafka::client::{
+    ConsumerError, RelayConsumer, RelayContext, StartError, onlooker_config, partition_count,
+};
 use crate::kafka::look_ups::{self, LookUps, Membership, Terms};
 use crate::kafka::source::{ConsumerSettings, StartPosition};
 
@@ -93,7 +94,7 @@ impl Onlooker {
                     Err(_) => {}
                 }
             };
-            let partitions = partitions_in(&metadata, topic);
+            let partitions = partition_count(&metadata, topic);
             brokers = metadata
                 .brokers()
                 .iter()
@@ -122,7 +123,7 @@ impl Onlooker {
     /// How many partitions another topic has, or why the brokers do not say. Asking creates none.
     pub fn partitions_of(&self, topic: &str) -> Result<i32, RDKafkaErrorCode> {
         match self.consumer.fetch_metadata(Some(topic), ATTEMPT) {
-            Ok(metadata) => partitions_in(&metadata, topic),
+            Ok(metadata) => partition_count(&metadata, topic),
             Err(error) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         }
     }
@@ -250,16 +251,6 @@ impl Standing {
     /// committed nothing.
     pub fn lag(&self) -> Option<i64> {
         self.committed.map(|committed| (self.end - committed.max(self.start)).max(0))
-    }
-}
-
-/// What the brokers say of a topic's partitions.
-fn partitions_in(metadata: &Metadata, topic: &str) -> Result<i32, RDKafkaErrorCode> {
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    match found.map(|found| (found.error(), found.partitions().len())) {
-        Some((None, count)) => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
-        Some((Some(error), _)) => Err(RDKafkaErrorCode::from(error)),
-        None => Err(RDKafkaErrorCode::UnknownTopic),
     }
 }
 
