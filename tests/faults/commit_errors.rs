@@ -10,7 +10,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::harness::Ended;
 use crate::protocol::Protocol;
-use crate::report::{Failure, Verdict};
+use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL};
 use crate::scale::Scale;
 
@@ -69,7 +69,7 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
                 ended.is_some()
             })?;
             if ended != Some(Ended::Code(1)) {
-                return Err(Failure::Unexpected(format!("it ended with {ended:?}:\n{}", relay.log())));
+                return Err(run.break_off(format!("it ended with {ended:?}:\n{}", relay.log())));
             }
             relay = run.scene.run_until_ready(&[&recipe]);
         }
@@ -87,9 +87,8 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
         Outcome::Ended => true,
     };
     if !as_expected {
-        return Err(Failure::Unexpected(format!(
-            "{error:?} was not met: {failed} failed commits, {assignments} assignments"
-        )));
+        let what = format!("{error:?} was not met: {failed} failed commits, {assignments} assignments");
+        return Err(run.break_off(what));
     }
     if matches!(outcome, Outcome::JoinedAgain | Outcome::Ended) {
         let (times, partitions) = (run.struck() * in_a_row, run.size.partitions as usize);

@@ -41,7 +41,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         let told = relay.metric("datahub_relay_gap_records_total", &[&topic]).unwrap_or(0.0);
         relay.stop();
         if told != gap as f64 {
-            return Err(Failure::Unexpected(format!("{gap} records vanished, {told} were told of")));
+            return Err(run.break_off(format!("{gap} records vanished, {told} were told of")));
         }
         vanished += gap;
     }

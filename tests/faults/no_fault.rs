@@ -14,7 +14,7 @@ pub(crate) fn row(stage: &Stage<'_>, mix: Mix) -> Verdict {
     run.until_all_committed(&mut [&mut relay])?;
     // Nobody outside sees a record dropped: so the feeder's word for it is held against the program's.
     let had_to = run.fates().count(Fate::Drop) as f64;
-    run.wait("the program to say how many records it dropped", || {
+    run.wait(&format!("the program to say that it dropped {had_to} records"), || {
         relay.metric(DROPPED, &[]) == Some(had_to)
     })?;
     relay.stop();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use datahub_relay::embedded::Behaviour;
 
 use crate::harness::{Mix, Writer};
-use crate::report::{Failure, Verdict};
+use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL};
 
 /// From here on each outage meets records of a schema that nobody has asked for yet.
@@ -58,7 +58,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
             run.scene.registry.put(known, Writer::EarlyChangeLog.schema());
         }
         if run.lines() != acted {
-            return Err(Failure::Unexpected(format!("{what}: events were acted on without a schema")));
+            return Err(run.break_off(format!("{what}: events were acted on without a schema")));
         }
         run.scene.registry.behave(Behaviour::Answer);
         run.over();

@@ -211,8 +211,7 @@ impl<'a> Run<'a> {
                 return Err(Failure::Broken(violations));
             }
             if begun.elapsed() > within {
-                self.give_up(&[]);
-                return Err(Failure::Unexpected(format!(
+                return Err(self.break_off(format!(
                     "waited {within:?} in vain for {what}: {} of {} records are finished; the test's files are \
                      in {}",
                     self.finished(),
@@ -276,8 +275,7 @@ impl<'a> Run<'a> {
         })?;
         match ended {
             Some((ended, log)) => {
-                self.give_up(&[]);
-                Err(Failure::Unexpected(format!("a process ended by itself, {ended:?}:\n{log}")))
+                Err(self.break_off(format!("a process ended by itself, {ended:?}:\n{log}")))
             }
             None => Ok(()),
         }
@@ -318,6 +316,12 @@ impl<'a> Run<'a> {
         }
         self.keep();
         Err(Failure::Broken(violations))
+    }
+
+    /// Prints what the run comes to so far: it does not get to its end, for this reason.
+    pub(crate) fn break_off(&self, why: impl Into<String>) -> Failure {
+        self.give_up(&[]);
+        Failure::Unexpected(why.into())
     }
 
     /// Prints what a run comes to that does not get to its end, and keeps its files.

@@ -39,11 +39,11 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
         let ended = relay.wait_for_end(Duration::from_secs(DRAIN_SECONDS) + GOODBYE);
         slowest = slowest.max(signalled.elapsed());
         if ended != Ended::Code(0) {
-            return Err(Failure::Unexpected(format!("SIGTERM ended it with {ended:?}:\n{}", relay.log())));
+            return Err(run.break_off(format!("SIGTERM ended it with {ended:?}:\n{}", relay.log())));
         }
         let log = relay.log();
         if NOT_DRAINED.iter().any(|words| log.contains(words)) {
-            return Err(Failure::Unexpected(format!("a stop left something unfinished:\n{log}")));
+            return Err(run.break_off(format!("a stop left something unfinished:\n{log}")));
         }
     }
     let mut relay = run.scene.run(&[&recipe]);

@@ -80,7 +80,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         sessions_lost += strike(&mut run, fault, (&mut members, &recipe, broker))?;
         run.over();
         if let Some(ended) = members.first.ended() {
-            return Err(Failure::Unexpected(format!("ended by itself, {ended:?}:\n{}", members.first.log())));
+            return Err(run.break_off(format!("ended by itself, {ended:?}:\n{}", members.first.log())));
         }
     }
     run.stop_feeding();
@@ -90,7 +90,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     first.stop();
     others.into_iter().for_each(Relay::stop);
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
-    let slope = slope(&curve)?;
+    let slope = slope(&run, &curve)?;
     let grown = slope * minutes * 0.8;
     run.note(format!(
         "{minutes:.0} minutes; memory of the process that lived throughout: {:.1} MiB at most, slope {:.2} MiB an hour",
@@ -98,7 +98,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         slope * 60.0
     ));
     if grown > GROWTH_MIB {
-        return Err(Failure::Unexpected(format!("memory grew by {grown:.1} MiB")));
+        return Err(run.break_off(format!("memory grew by {grown:.1} MiB")));
     }
     let partitions = run.size.partitions as usize;
     run.allow_repeated(

@@ -41,12 +41,12 @@ pub(crate) fn slow(stage: &Stage<'_>) -> Verdict {
     run.until_all_committed(&mut [&mut relay])?;
     // So that what is not there below is known to be a zero, not a metric of another name.
     if relay.metric("datahub_relay_rebalances_total", &["kind=\"assigned\""]) < Some(1.0) {
-        return Err(Failure::Unexpected("no assignment was counted".to_owned()));
+        return Err(run.break_off("no assignment was counted"));
     }
     for kind in ["lost", "revoked"] {
         let times = relay.metric("datahub_relay_rebalances_total", &[&format!("kind=\"{kind}\"")]);
         if times.unwrap_or(0.0) > 0.0 {
-            return Err(Failure::Unexpected(format!("the member was thrown out: {}", relay.log())));
+            return Err(run.break_off(format!("the member was thrown out: {}", relay.log())));
         }
     }
     relay.stop();
@@ -128,13 +128,13 @@ pub(crate) fn away(stage: &Stage<'_>) -> Verdict {
     })?;
     away.store(false, Ordering::Release);
     let back = Instant::now();
-    let grown = slope(&curve)? * size.outage.as_secs_f64() * 0.8 / 60.0;
+    let grown = slope(&run, &curve)? * size.outage.as_secs_f64() * 0.8 / 60.0;
     run.note(format!(
         "memory during the outage: {:.1} MiB at most, grown by {grown:.2} MiB",
         curve.peak_mib()
     ));
     if grown > FLAT_MIB {
-        return Err(Failure::Unexpected(format!("memory grew by {grown:.1} MiB during the outage")));
+        return Err(run.break_off(format!("memory grew by {grown:.1} MiB during the outage")));
     }
     run.until_all_committed(&mut [&mut relay])?;
     // Not within the 30 s of I5: the wait between two attempts has grown to a minute by then.
@@ -162,8 +162,6 @@ fn watching<'a>(
 ///
 /// # Errors
 /// If it was looked at too seldom to say so.
-pub(crate) fn slope(curve: &MemoryCurve) -> Result<f64, Failure> {
-    curve
-        .slope_mib_per_minute()
-        .ok_or_else(|| Failure::Unexpected("memory was looked at too seldom to judge it".to_owned()))
+pub(crate) fn slope(run: &Run<'_>, curve: &MemoryCurve) -> Result<f64, Failure> {
+    curve.slope_mib_per_minute().ok_or_else(|| run.break_off("memory was looked at too seldom to judge it"))
 }
