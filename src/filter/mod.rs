@@ -4,15 +4,19 @@
 //! [`Filters`]. What can be decided on the few fields that a scan reads off the bytes is decided
 //! there, so that most of a topic's records are never decoded; the rest is decided on the event.
 
+mod arriving;
 mod compiled;
 mod config;
 mod place;
 mod predicate;
+mod review;
 mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use arriving::Arriving;
 pub use compiled::Filters;
 pub use config::{EventTypeFilterConfig, EventTypeSpec, FilterConfig, FiltersConfig, OneOrMany};
 pub use place::FilterPlace;
+pub(crate) use review::{review_predicate, review_predicates};
 pub use scan::ScanVerdict;

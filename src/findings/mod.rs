@@ -119,6 +119,11 @@ impl Findings {
         self.found.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// Notes a value that no text may show, wherever it turns up.
     pub fn secret(&mut self, value: &str) {
         if !value.is_empty() {

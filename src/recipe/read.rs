@@ -17,8 +17,7 @@ use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, Webh
 use crate::datahub::{DatahubConfig, DatahubSettings};
 use crate::delivery::{DeliverySettings, OptionsConfig};
 use crate::environment::Environment;
-use crate::event::{EventType, Route};
-use crate::filter::{EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
+use crate::filter::{Arriving, EventTypeFilterConfig, FilterConfig, Filters, FiltersConfig};
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::{KafkaSourceConfig, SourceKind, TopicRoutes};
 use crate::transform::{TransformConfig, Transforms};
@@ -68,10 +67,11 @@ pub(super) fn read(
         let at = top.key("source").key("config");
         source.resolve(&name, environment, &at, findings)
     });
-    // Without knowing what is read, nothing can be said against a type of event.
-    let event_types = consumer.as_ref().map(|consumer| event_types_on(&consumer.topics));
-    let filters = filters(root, event_types.as_deref(), findings);
-    let transforms = transforms(root, event_types.as_deref(), findings);
+    // An error elsewhere in the source does not hide which topics are read.
+    let topics = source.as_ref().and_then(|source| source.topics(environment));
+    let mut arriving = topics.map_or_else(Arriving::unknown, |topics| Arriving::on(topics.iter().map(|(_, route)| route)));
+    let filters = filters(root, &mut arriving, findings);
+    let transforms = transforms(root, &mut arriving, findings);
     let action = action(root, findings);
     let datahub = datahub(root, environment, findings);
     let cases = cases_of(file, root, findings);
@@ -132,17 +132,6 @@ fn check_name(name: &str, findings: &mut Findings) {
     }
 }
 
-/// The types of event that may come on these topics, each once.
-fn event_types_on(topics: &[(String, Route)]) -> Vec<EventType> {
-    let mut event_types = Vec::new();
-    for event_type in topics.iter().flat_map(|(_, route)| route.event_types()) {
-        if !event_types.contains(&event_type) {
-            event_types.push(event_type);
-        }
-    }
-    event_types
-}
-
 /// A part whose shape has been checked with the whole: what is wrong with that is noted already.
 fn part<T: DeserializeOwned + JsonSchema>(root: &Node, key: &str) -> Option<T> {
     read_as(root.get(key)?, &KeyPath::root().key(key), &mut Findings::default())
@@ -179,7 +168,7 @@ fn source(root: &Node, findings: &mut Findings) -> Option<KafkaSourceConfig> {
     Some(config)
 }
 
-fn filters(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findings) -> Filters {
+fn filters(root: &Node, arriving: &mut Arriving, findings: &mut Findings) -> Filters {
     let at = KeyPath::root().key("filters");
     let mut filters = FiltersConfig::default();
     for (index, node) in root.get("filters").map(Node::items).unwrap_or_default().iter().enumerate() {
@@ -188,20 +177,18 @@ fn filters(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findin
             continue;
         }
         if let Some(filter) = config_of::<EventTypeFilterConfig>(node, &at, findings) {
-            if let Some(event_types) = event_types {
-                filter.review(event_types, &at.key("config"), findings);
-            }
+            filter.review(arriving, &at.key("config"), findings);
             filters.0.push(filter);
         }
     }
     let filter: Option<FilterConfig> = part(root, "filter");
-    if let (Some(filter), Some(event_types)) = (&filter, event_types) {
-        filter.review(event_types, &KeyPath::root().key("filter"), findings);
+    if let Some(filter) = &filter {
+        filter.review(arriving, &KeyPath::root().key("filter"), findings);
     }
     Filters::compile(&filters, filter.as_ref())
 }
 
-fn transforms(root: &Node, event_types: Option<&[EventType]>, findings: &mut Findings) -> Transforms {
+fn transforms(root: &Node, arriving: &mut Arriving, findings: &mut Findings) -> Transforms {
     let at = KeyPath::root().key("transform");
     let mut transforms = Transforms::default();
     for (index, node) in root.get("transform").map(Node::items).unwrap_or_default().iter().enumerate() {
@@ -215,9 +202,7 @@ fn transforms(root: &Node, event_types: Option<&[EventType]>, findings: &mut Fin
         let at = at.key("config");
         if let Some(config) = config {
             transforms.push(&config, &at, findings);
-            if let Some(event_types) = event_types {
-                config.review(event_types, &at, findings);
-            }
+            config.review(arriving, &at, findings);
         }
     }
     transforms

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::concerned::Concerned;
 use super::path::{FieldPath, within_json};
 use crate::event::EventType;
-use crate::filter::OneOrMany;
+use crate::filter::{Arriving, OneOrMany};
 use crate::findings::{Findings, KeyPath};
 
 /// `config` of a transform of type `enrich`.
@@ -46,6 +46,23 @@ pub(super) struct NotAMap {
 }
 
 impl EnrichConfig {
+    /// See [`super::TransformConfig::review`]. Its fields may be new, so none is misspelt.
+    pub(super) fn review(&self, arriving: &mut Arriving, at: &KeyPath, findings: &mut Findings) {
+        if let Some(event_type) = &self.event_type {
+            event_type.review(arriving, &at.key("event_type"), findings);
+        }
+        let written = self.add.keys().chain(self.set.keys());
+        // What is no path has been found before.
+        let paths: Vec<FieldPath> =
+            written.filter_map(|path| FieldPath::parse(path, at, &mut Findings::default())).collect();
+        arriving.change(self.event_type.as_ref().map(OneOrMany::names), |fields| {
+            fields.map(|mut fields| {
+                paths.iter().for_each(|path| fields.insert(path.keys()));
+                fields
+            })
+        });
+    }
+
     pub(super) fn compile(&self, at: &KeyPath, findings: &mut Findings) -> Option<Enrich> {
         let errors = findings.errors();
         if self.add.is_empty() && self.set.is_empty() {

@@ -9,7 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::event::Envelope;
-use crate::filter::{EventTypeFilterConfig, EventTypeSpec, Filters, FiltersConfig, OneOrMany};
+use crate::filter::{
+    Arriving, EventTypeFilterConfig, EventTypeSpec, Filters, FiltersConfig, OneOrMany, review_predicate,
+    review_predicates,
+};
+use crate::findings::{Findings, KeyPath};
 
 /// `config` of a transform of type `filter`.
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
@@ -52,6 +56,31 @@ pub(super) struct FilterTransform {
 }
 
 impl FilterTransformConfig {
+    /// See [`super::TransformConfig::review`].
+    pub(super) fn review(&self, arriving: &mut Arriving, at: &KeyPath, findings: &mut Findings) {
+        let mut noted = Findings::default();
+        let names = self.event_type.names();
+        self.event_type.review(arriving, &at.key("event_type"), &mut noted);
+        let at_event = at.key("event");
+        match &self.event {
+            None => {}
+            Some(Predicates::One(predicate)) => {
+                review_predicate(predicate, names, (arriving, &mut noted), &at_event);
+            }
+            Some(Predicates::Many(predicates)) => {
+                review_predicates(Some(predicates), names, (arriving, &mut noted), &at_event);
+            }
+        }
+        let named = |name: &str| names.iter().any(|named| named == name);
+        let matches_all = self.event.is_none();
+        let passes = |name: &str| match self.matching {
+            Matching::Keep => named(name),
+            Matching::Drop => !(matches_all && named(name)),
+        };
+        arriving.narrow(passes, &at.key("event_type"), &mut noted);
+        findings.append(noted);
+    }
+
     pub(super) fn compile(&self) -> FilterTransform {
         let predicates = self.event.as_ref().map(|event| match event {
             Predicates::One(predicate) => vec![predicate.clone()],

@@ -15,7 +15,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use crate::event::{Envelope, Event, EventType};
+use crate::event::{Envelope, Event};
+use crate::filter::Arriving;
 use crate::findings::{Findings, KeyPath};
 
 pub use enrich::EnrichConfig;
@@ -84,16 +85,13 @@ impl TransformError {
 }
 
 impl TransformConfig {
-    /// Warns of types that no event has. `event_types` are those of the topics that the recipe reads; `at`
-    /// is the path of the transform's `config`.
-    pub fn review(&self, event_types: &[EventType], at: &KeyPath, findings: &mut Findings) {
-        let names = match self {
-            Self::Filter(config) => Some(&config.event_type),
-            Self::Project(config) => config.event_type.as_ref(),
-            Self::Enrich(config) => config.event_type.as_ref(),
-        };
-        if let Some(names) = names {
-            names.review(event_types, &at.key("event_type"), findings);
+    /// Warns of types and fields that no event has, and of what matches nothing. `arriving` is what comes to
+    /// the transform, and then what it hands on; `at` is the path of its `config`.
+    pub fn review(&self, arriving: &mut Arriving, at: &KeyPath, findings: &mut Findings) {
+        match self {
+            Self::Filter(config) => config.review(arriving, at, findings),
+            Self::Project(config) => config.review(arriving, at, findings),
+            Self::Enrich(config) => config.review(arriving, at, findings),
         }
     }
 

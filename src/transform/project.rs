@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::concerned::Concerned;
 use super::path::{FieldPath, remove, within_json};
-use crate::event::EventType;
-use crate::filter::OneOrMany;
+use crate::event::{EventType, KnownFields};
+use crate::filter::{Arriving, OneOrMany};
 use crate::findings::{Findings, KeyPath};
 
 /// `config` of a transform of type `project`.
@@ -45,6 +45,39 @@ struct Kept {
 }
 
 impl ProjectConfig {
+    /// See [`super::TransformConfig::review`].
+    pub(super) fn review(&self, arriving: &mut Arriving, at: &KeyPath, findings: &mut Findings) {
+        let names = self.event_type.as_ref().map(OneOrMany::names);
+        if let Some(event_type) = &self.event_type {
+            event_type.review(arriving, &at.key("event_type"), findings);
+        }
+        let (key, written) = match (&self.keep, &self.drop) {
+            (Some(keep), None) => ("keep", keep),
+            (None, Some(drop)) => ("drop", drop),
+            // An error of its own.
+            _ => return,
+        };
+        let at = at.key(key);
+        let parsed = |(index, path): (usize, &String)| {
+            // What is no path has been found before.
+            Some((index, FieldPath::parse(path, &at, &mut Findings::default())?))
+        };
+        let paths: Vec<(usize, FieldPath)> = written.iter().enumerate().filter_map(parsed).collect();
+        if let Some(level) = arriving.level(names) {
+            for (index, path) in &paths {
+                level.clone().review_path(path.keys(), &at.index(*index), findings);
+            }
+        }
+        let paths: Vec<&[String]> = paths.iter().map(|(_, path)| path.keys()).collect();
+        arriving.change(names, |fields| match key {
+            "keep" => Some(KnownFields::only(fields.as_ref(), &paths)),
+            _ => fields.map(|mut fields| {
+                paths.iter().for_each(|path| fields.remove(path));
+                fields
+            }),
+        });
+    }
+
     pub(super) fn compile(&self, at: &KeyPath, findings: &mut Findings) -> Option<Project> {
         let (key, paths) = match (&self.keep, &self.drop) {
             (Some(keep), None) => ("keep", keep),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files.
-const ROWS: [&str; 24] = [
+const ROWS: [&str; 27] = [
     "bad_duration",
     "bad_name",
     "bad_port",
@@ -18,9 +18,12 @@ const ROWS: [&str; 24] = [
     "custom_source",
     "duration_without_unit",
     "empty_bootstrap",
+    "filter_of_nothing",
     "many_at_once",
+    "matches_nothing",
     "missing_key",
     "misspelt_field",
+    "misspelt_field_of_transform",
     "not_yaml",
     "refused_property",
     "same_group",

@@ -11,6 +11,14 @@ use crate::event::Route;
 use crate::findings::{Findings, KeyPath};
 
 impl KafkaSourceConfig {
+    /// The topics to read and what each carries; `None` if there is an error in what says so, which
+    /// resolving the source notes.
+    pub fn topics(&self, environment: &Environment) -> Option<Vec<(String, Route)>> {
+        let mut findings = Findings::default();
+        let topics = self.topics_to_read(environment, &KeyPath::root(), &mut findings);
+        (findings.errors() == 0).then_some(topics)
+    }
+
     /// The topics to read and what each carries; `at` is the path of `source.config`.
     pub(super) fn topics_to_read(
         &self,
