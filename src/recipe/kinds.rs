@@ -12,14 +12,18 @@ pub(super) struct Kinds {
     pub known: &'static [&'static str],
     /// Part of the contract, not supported yet.
     pub not_yet: &'static [&'static str],
+    /// By which `config` is read where no type is given, so that the missing key hides nothing below it.
+    pub assumed: Option<&'static str>,
 }
 
-pub(super) const SOURCES: Kinds = Kinds { what: "source", known: &["kafka", "datahub-cloud"], not_yet: &[] };
+pub(super) const SOURCES: Kinds =
+    Kinds { what: "source", known: &["kafka", "datahub-cloud"], not_yet: &[], assumed: Some("kafka") };
 
-pub(super) const FILTERS: Kinds = Kinds { what: "filter", known: &["event_type"], not_yet: &[] };
+pub(super) const FILTERS: Kinds =
+    Kinds { what: "filter", known: &["event_type"], not_yet: &[], assumed: Some("event_type") };
 
 pub(super) const TRANSFORMS: Kinds =
-    Kinds { what: "transform", known: &["filter", "project", "enrich"], not_yet: &[] };
+    Kinds { what: "transform", known: &["filter", "project", "enrich"], not_yet: &[], assumed: None };
 
 pub(super) const ACTIONS: Kinds = Kinds {
     what: "action",
@@ -36,18 +40,23 @@ pub(super) const ACTIONS: Kinds = Kinds {
         "doc_propagation",
         "snowflake_tag_propagation",
     ],
+    assumed: None,
 };
 
 impl Kinds {
-    /// The `type` of `node`, if it is one that this version supports; `at` is the path of `node`.
-    /// Whether there is a `type` at all has been checked before.
+    /// The type by which the `config` of `node` is to be read, if this version supports one: the one that
+    /// stands there, or, after an error, the one that was probably meant, so that a slip in `type` does not
+    /// hide what is wrong below it. `at` is the path of `node`.
     pub(super) fn of(&self, node: &Node, at: &KeyPath, findings: &mut Findings) -> Option<&'static str> {
-        let given = node.get("type")?.text()?;
+        // That it is missing, or no text, has been found with the whole.
+        let Some(given) = node.get("type") else { return self.assumed };
+        let given = given.text()?;
         if let Some(kind) = self.known.iter().find(|kind| **kind == given) {
             return Some(kind);
         }
         let what = self.what;
         let known = self.known.join(", ");
+        let mut meant = None;
         let text = if self.not_yet.contains(&given) {
             format!("the {what} type \"{given}\" is not supported yet by this version; supported: {known}")
         } else if what == SOURCES.what && (given == "pg_queue" || is_python_class(given)) {
@@ -55,8 +64,9 @@ impl Kinds {
         } else if is_python_class(given) {
             format!("{what}s written in Python are not supported yet by this version; supported: {known}")
         } else {
-            let all: Vec<&str> = self.known.iter().chain(self.not_yet).copied().collect();
-            match nearest(given, &all) {
+            let all: Vec<&'static str> = self.known.iter().chain(self.not_yet).copied().collect();
+            meant = nearest(given, &all);
+            match meant {
                 Some(meant) => {
                     format!("unknown {what} type \"{given}\"; did you mean \"{meant}\"? supported: {known}")
                 }
@@ -64,7 +74,7 @@ impl Kinds {
             }
         };
         findings.error(&at.key("type"), text);
-        None
+        meant.filter(|meant| self.known.contains(meant))
     }
 }
 

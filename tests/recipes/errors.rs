@@ -342,6 +342,7 @@ fn a_transform_that_is_wrong_says_where_and_what_is_right() {
         errors(&minimal(transform)),
         [
             "recipe.yml:7:5: transform[0].type: unknown transform type \"enrihc\"; did you mean \"enrich\"? supported: filter, project, enrich",
+            "recipe.yml:7:5: transform[0].config: needs `add` or `set`, a map from paths below `event` to values",
             "recipe.yml:8:5: transform[1].type: transforms written in Python are not supported yet by this version; supported: filter, project, enrich",
             "recipe.yml:9:37: transform[2].config.keep[0]: expected a path below `event`, such as aspect.value.owners; \\. is a dot within a key",
             "recipe.yml:9:44: transform[2].config.kepe: unknown key; did you mean \"keep\"?",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files.
-const ROWS: [&str; 27] = [
+const ROWS: [&str; 29] = [
     "bad_duration",
     "bad_name",
     "bad_port",
@@ -22,8 +22,10 @@ const ROWS: [&str; 27] = [
     "many_at_once",
     "matches_nothing",
     "missing_key",
+    "missing_type",
     "misspelt_field",
     "misspelt_field_of_transform",
+    "misspelt_type",
     "not_yaml",
     "refused_property",
     "same_group",
