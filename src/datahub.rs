@@ -17,14 +17,15 @@ use url::Url;
 
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
-use crate::http_client::is_http;
+use crate::http_client::{FoundFiles, PemFiles, is_http};
 
 /// `datahub` of a recipe. Unknown keys are ignored, as the Python framework ignores them.
 #[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[schemars(extend("x-unknown-keys" = "ignore"))]
 pub struct DatahubConfig {
     /// The URL of DataHub's metadata service, such as `http://localhost:8080`.
-    pub server: String,
+    #[schemars(required)]
+    pub server: Option<String>,
     /// Access token.
     #[schemars(extend("x-secret" = true))]
     pub token: Option<String>,
@@ -110,7 +111,7 @@ impl DatahubSettings {
             return None;
         };
         let config = DatahubConfig::default();
-        Some(config.settings(server, system_client(environment), findings, at))
+        Some(config.settings(server, (system_client(environment), FoundFiles::default()), findings, at))
     }
 }
 
@@ -123,19 +124,21 @@ impl DatahubConfig {
         findings: &mut Findings,
     ) -> Option<DatahubSettings> {
         let errors = findings.errors();
-        let Some(server) = http_url(&self.server) else {
+        // That it is missing has been found with the whole.
+        let server = self.server.as_deref().map(http_url);
+        if server == Some(None) {
             findings.error(&at.key("server"), "expected a URL such as http://localhost:8080");
-            return None;
-        };
+        }
         let auth = self.auth(environment, at, findings);
-        let settings = self.settings(server, auth, findings, at);
+        let files = self.files().check(at, findings);
+        let settings = self.settings(server.flatten()?, (auth, files), findings, at);
         (findings.errors() == errors).then_some(settings)
     }
 
     fn settings(
         &self,
         server: Url,
-        auth: DatahubAuth,
+        (auth, files): (DatahubAuth, FoundFiles),
         findings: &mut Findings,
         at: &KeyPath,
     ) -> DatahubSettings {
@@ -143,7 +146,7 @@ impl DatahubConfig {
             let text = "accepts any certificate: whoever is in between reads and changes what is sent";
             findings.warning(&at.key("disable_ssl_verification"), text);
         }
-        let path = |path: &Option<String>| path.clone().filter(|path| !path.is_empty()).map(PathBuf::from);
+        let (certificate_file, key_file) = files.identity.unzip();
         DatahubSettings {
             server,
             auth,
@@ -155,9 +158,18 @@ impl DatahubConfig {
                 .collect(),
             timeout: self.timeout_sec.map_or(DatahubSettings::DEFAULT_TIMEOUT, Duration::from_secs_f64),
             verify_certificates: self.disable_ssl_verification != Some(true),
-            ca_file: path(&self.ca_certificate_path),
-            certificate_file: path(&self.client_certificate_path),
-            key_file: path(&self.client_key_path),
+            ca_file: files.authorities,
+            certificate_file,
+            key_file,
+        }
+    }
+
+    fn files(&self) -> PemFiles<'_> {
+        PemFiles {
+            authorities: ("ca_certificate_path", self.ca_certificate_path.as_deref()),
+            certificate: ("client_certificate_path", self.client_certificate_path.as_deref()),
+            key: ("client_key_path", self.client_key_path.as_deref()),
+            key_password: None,
         }
     }
 

@@ -1,7 +1,5 @@
 //! From what a recipe and the environment say about the registry to [`RegistrySettings`].
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -12,7 +10,7 @@ use super::settings::{Patience, RegistryAuth, RegistrySettings};
 use crate::datahub::gms_base_path;
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
-use crate::http_client::is_http;
+use crate::http_client::{PemFiles, is_http};
 
 impl RegistryConfig {
     /// Fills in every default. `url` is the recipe's `schema_registry_url`; `at` is the path of
@@ -40,36 +38,26 @@ impl RegistryConfig {
             }
         }
         let auth = self.auth(from_url, &at, findings);
-        let mut file = |key: &str, path: &Option<String>| {
-            let path = PathBuf::from(path.as_deref().filter(|path| !path.is_empty())?);
-            if let Err(error) = File::open(&path) {
-                findings.error(&at.key(key), format!("{} cannot be read: {error}", path.display()));
-            }
-            Some(path)
+        let key_password = given(&self.ssl_key_password).map(SecretString::from);
+        let files = PemFiles {
+            authorities: ("ssl.ca.location", self.ssl_ca_location.as_deref()),
+            certificate: ("ssl.certificate.location", self.ssl_certificate_location.as_deref()),
+            key: ("ssl.key.location", self.ssl_key_location.as_deref()),
+            key_password: Some(("ssl.key.password", key_password.as_ref())),
         };
+        let files = files.check(&at, findings);
+        let (certificate_file, key_file) = files.identity.unzip();
         let settings = RegistrySettings {
             urls,
             auth,
-            ca_file: file("ssl.ca.location", &self.ssl_ca_location),
-            certificate_file: file("ssl.certificate.location", &self.ssl_certificate_location),
-            key_file: file("ssl.key.location", &self.ssl_key_location),
-            key_password: given(&self.ssl_key_password).map(SecretString::from),
+            ca_file: files.authorities,
+            certificate_file,
+            key_file,
+            key_password,
             proxy: self.proxy(&at, findings),
             timeout: self.timeout.map_or(RegistrySettings::DEFAULT_TIMEOUT, Duration::from_secs_f64),
             patience: self.patience(&at, findings),
         };
-        match (&settings.certificate_file, &settings.key_file) {
-            // One of the two may be what another error is about.
-            _ if findings.errors() > errors => {}
-            (Some(_), None) => {
-                findings.error(&at.key("ssl.key.location"), "is missing: the certificate needs its key")
-            }
-            (None, Some(_)) => {
-                findings
-                    .error(&at.key("ssl.certificate.location"), "is missing: the key needs its certificate");
-            }
-            _ => {}
-        }
         (findings.errors() == errors).then_some(settings)
     }
 
@@ -319,24 +307,6 @@ mod tests {
             let error =
                 resolved(&RegistryConfig::default(), Some(wrong), &Environment::default()).unwrap_err();
             assert!(error.starts_with("a query") && !error.contains("canary"), "{wrong}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_or_a_key_alone_is_reported_whatever_else_the_recipe_has_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pem");
-        std::fs::write(&file, "").unwrap();
-        let file = Some(file.display().to_string());
-        let certificate = RegistryConfig { ssl_certificate_location: file.clone(), ..Default::default() };
-        let key = RegistryConfig { ssl_key_location: file, ..Default::default() };
-        for (config, missing) in [(certificate, "ssl.key.location"), (key, "ssl.certificate.location")] {
-            let mut findings = Findings::default();
-            findings.error(&KeyPath::root().key("name"), "is missing");
-            let settings = config.resolve(None, &Environment::default(), &KeyPath::root(), &mut findings);
-            assert!(settings.is_none());
-            let at: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
-            assert_eq!(at, ["name".to_owned(), format!("schema_registry_config[\"{missing}\"]")]);
         }
     }
 

@@ -81,6 +81,20 @@ impl KeyPath {
         }
     }
 
+    /// The path of another key of the same map.
+    pub fn sibling(&self, key: &str) -> Self {
+        Self(self.0[..self.0.len().saturating_sub(1)].to_vec()).key(key)
+    }
+
+    /// Whether this is `other`, its `KEY_file`, or a key below it.
+    fn is_at_or_below(&self, other: &Self) -> bool {
+        if self.0.starts_with(&other.0) {
+            return true;
+        }
+        let Some(Step::Key(key)) = other.0.last() else { return false };
+        *self == other.sibling(&format!("{key}_file"))
+    }
+
     fn step(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
@@ -112,6 +126,22 @@ impl Findings {
     /// Notes something the user should know.
     pub fn warning(&mut self, at: &KeyPath, text: impl Into<String>) {
         self.found.push(Finding { severity: Severity::Warning, at: at.clone(), text: text.into() });
+    }
+
+    /// Whether there is an error at this key, at its `KEY_file`, or anywhere below. What follows from one need
+    /// not be said, too.
+    pub fn has_error_at(&self, at: &KeyPath) -> bool {
+        self.found.iter().any(|finding| finding.severity == Severity::Error && finding.at.is_at_or_below(at))
+    }
+
+    /// How many there are, errors and warnings: a place to look back to.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// What was found after there were so many.
+    pub fn since(&mut self, len: usize) -> &mut [Finding] {
+        self.found.get_mut(len..).unwrap_or_default()
     }
 
     /// How many errors there are. A check that leaves this number as it was has succeeded.

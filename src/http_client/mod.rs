@@ -1,8 +1,9 @@
 //! How this program speaks HTTP to others: registries, webhooks, whoever gives tokens.
 
-mod certificates;
 #[cfg(test)]
 pub(crate) mod authority;
+mod certificates;
+mod pem_files;
 
 use std::error::Error;
 
@@ -11,6 +12,7 @@ use url::Url;
 
 pub use certificates::CertificateError;
 pub(crate) use certificates::{authorities, identity};
+pub(crate) use pem_files::{FoundFiles, PemFiles};
 
 /// A client for addresses of this scheme.
 pub(crate) fn builder(scheme: &str) -> ClientBuilder {

@@ -1,7 +1,6 @@
 //! What a recipe says about its webhook.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use url::{Host, Url};
 
 use super::addresses::is_refused;
 use crate::findings::{Findings, KeyPath};
+use crate::http_client::PemFiles;
 
 /// An attempt that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,29 +100,13 @@ impl WebhookConfig {
             self.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect();
         let url = self.url(&at.key("url"), &allowed_hosts, findings);
         let headers = self.headers(url.as_ref(), &at.key("headers"), findings);
-        let mut file = |key: &str, path: &Option<String>| {
-            let path = PathBuf::from(path.as_deref().filter(|path| !path.is_empty())?);
-            if let Err(error) = File::open(&path) {
-                findings.error(&at.key(key), format!("{} cannot be read: {error}", path.display()));
-            }
-            Some(path)
+        let files = PemFiles {
+            authorities: ("ca_certificate_path", self.ca_certificate_path.as_deref()),
+            certificate: ("client_certificate_path", self.client_certificate_path.as_deref()),
+            key: ("client_key_path", self.client_key_path.as_deref()),
+            key_password: None,
         };
-        let ca_file = file("ca_certificate_path", &self.ca_certificate_path);
-        let certificate = file("client_certificate_path", &self.client_certificate_path);
-        let key = file("client_key_path", &self.client_key_path);
-        let identity_files = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            (Some(_), None) => {
-                findings.error(&at.key("client_key_path"), "is missing: the certificate needs its key");
-                None
-            }
-            (None, Some(_)) => {
-                let at = at.key("client_certificate_path");
-                findings.error(&at, "is missing: the key needs its certificate");
-                None
-            }
-        };
+        let files = files.check(at, findings);
         if self.disable_ssl_verification {
             let at = at.key("disable_ssl_verification");
             findings.warning(
@@ -135,8 +119,8 @@ impl WebhookConfig {
             headers,
             timeout: self.timeout_seconds.map_or(TIMEOUT, Duration::from_secs_f64),
             allowed_hosts,
-            ca_file,
-            identity_files,
+            ca_file: files.authorities,
+            identity_files: files.identity,
             verify_certificates: !self.disable_ssl_verification,
         };
         (findings.errors() == errors).then_some(settings)
@@ -277,7 +261,7 @@ mod tests {
                 json!({"url": "http://u:canary@h", "headers": {"authorization": "canary"}}),
                 "the URL has user information too",
             ),
-            (json!({"url": "http://h", "ca_certificate_path": "/nonexistent"}), "cannot be read"),
+            (json!({"url": "http://h", "ca_certificate_path": "/nonexistent"}), "cannot read /nonexistent"),
             (
                 json!({"url": "http://h", "client_key_path": "/dev/null"}),
                 "client_certificate_path is missing",

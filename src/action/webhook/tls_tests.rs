@@ -44,19 +44,23 @@ async fn an_endpoint_of_the_given_authority_is_trusted_and_trusts_our_certificat
 }
 
 #[test]
-fn files_that_hold_something_else_keep_the_pipeline_from_starting() {
+fn files_that_held_something_else_by_the_time_it_starts_keep_the_pipeline_from_starting() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("relay");
-    let refused = |config: Value| {
+    let resolved = |files: Value| {
+        let mut config = files;
+        config["url"] = "https://localhost".into();
         let config: WebhookConfig = serde_json::from_value(config).unwrap();
-        let settings =
-            config.resolve(&crate::findings::KeyPath::root(), &mut crate::findings::Findings::default());
-        Webhook::new(settings.unwrap(), "p").unwrap_err().to_string()
+        let mut findings = crate::findings::Findings::default();
+        config.resolve(&crate::findings::KeyPath::root(), &mut findings).unwrap()
     };
-    let url = "https://localhost";
-    let text = refused(json!({"url": url, "ca_certificate_path": key}));
+    let refused = |settings| Webhook::new(settings, "p").unwrap_err().to_string();
+    let trusting = resolved(json!({"ca_certificate_path": authority.file()}));
+    std::fs::copy(&key, authority.file()).unwrap();
+    let text = refused(trusting);
     assert!(text.contains("does not hold certificates"), "{text}");
-    let text =
-        refused(json!({"url": url, "client_certificate_path": certificate, "client_key_path": certificate}));
+    let identified = resolved(json!({"client_certificate_path": certificate, "client_key_path": key}));
+    std::fs::copy(&certificate, &key).unwrap();
+    let text = refused(identified);
     assert!(text.contains("the certificate's key"), "{text}");
 }
