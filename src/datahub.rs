@@ -237,6 +237,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::http_client::authority::Authority;
 
     const SYSTEM: [(&str, &str); 2] =
         [("DATAHUB_SYSTEM_CLIENT_ID", "__datahub_system"), ("DATAHUB_SYSTEM_CLIENT_SECRET", "canary")];
@@ -323,10 +324,12 @@ mod tests {
         assert!(matches!(silent.auth, DatahubAuth::None));
         assert_eq!((silent.ca_file, silent.certificate_file, silent.key_file), (None, None, None));
 
+        let authority = Authority::new();
+        let (certificate, key) = authority.sign("relay");
         let all = serde_json::json!({
             "server": "https://gms:8443/prefix", "timeout_sec": 2.5, "extra_headers": {"X-Team": "data"},
-            "disable_ssl_verification": true, "ca_certificate_path": "/ca.pem",
-            "client_certificate_path": "/cert.pem", "client_key_path": "/key.pem",
+            "disable_ssl_verification": true, "ca_certificate_path": authority.file(),
+            "client_certificate_path": certificate, "client_key_path": key,
         });
         let mut findings = Findings::default();
         let at = KeyPath::root().key("datahub");
@@ -340,10 +343,9 @@ mod tests {
             .collect();
         assert_eq!(headers, [("X-Team", "data")]);
         assert!(!settings.verify_certificates);
-        let path = |path: &str| Some(PathBuf::from(path));
         assert_eq!(
             (settings.ca_file, settings.certificate_file, settings.key_file),
-            (path("/ca.pem"), path("/cert.pem"), path("/key.pem"))
+            (Some(authority.file()), Some(certificate), Some(key))
         );
         let warned: Vec<String> = findings.into_iter().map(|finding| finding.at.to_string()).collect();
         assert_eq!(warned, ["datahub.disable_ssl_verification"]);

@@ -3,7 +3,6 @@
 //! A settings file, then the environment; the command line wins over both. The file is checked key by
 //! key like a recipe, so that an error has its line.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -79,12 +78,17 @@ impl Settings {
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, SettingsError> {
         let file = file.or_else(|| environment.get("DATAHUB_RELAY_SETTINGS").map(Path::new));
         let of_file = file.map(read_file).transpose()?.unwrap_or_default();
-        check_variables(environment)?;
+        let mut wrong_variables = Vec::new();
+        let of_framework = framework_variables(environment, &mut wrong_variables);
+        let ours = our_variables(environment, &mut wrong_variables);
+        if !wrong_variables.is_empty() {
+            return Err(SettingsError::Environment(wrong_variables.join("; ")));
+        }
         let wrong = |error: config::ConfigError| SettingsError::Environment(error.to_string());
         let merged: SettingsConfig = Config::builder()
             .add_source(Config::try_from(&of_file).map_err(wrong)?)
-            .add_source(Config::try_from(&framework_variables(environment)?).map_err(wrong)?)
-            .add_source(our_variables(environment))
+            .add_source(Config::try_from(&of_framework).map_err(wrong)?)
+            .add_source(Config::try_from(&ours).map_err(wrong)?)
             .build()
             .and_then(Config::try_deserialize)
             .map_err(wrong)?;
@@ -200,48 +204,56 @@ fn read_file(file: &Path) -> Result<SettingsConfig, SettingsError> {
     }
 }
 
-/// What the Python framework's image is told by.
-fn framework_variables(environment: &Environment) -> Result<Value, SettingsError> {
-    let flag = |name: &str| match environment.get(name) {
-        None => Ok(None),
-        Some(text) => boolean_of_text(text.trim())
-            .map(Some)
-            .ok_or_else(|| SettingsError::Environment(format!("{name} must be true or false"))),
+/// What the Python framework's image is told by; what is wrong with it goes to `wrong`.
+fn framework_variables(environment: &Environment, wrong: &mut Vec<String>) -> Value {
+    let mut flag = |name: &str| {
+        let text = environment.get(name)?;
+        let flag = boolean_of_text(text.trim());
+        if flag.is_none() {
+            wrong.push(format!("{name} must be true or false"));
+        }
+        flag
     };
     let mut settings = json!({"monitoring": {}, "log": {}});
-    if let Some(enabled) = flag("DATAHUB_ACTIONS_MONITORING_ENABLED")? {
+    if let Some(enabled) = flag("DATAHUB_ACTIONS_MONITORING_ENABLED") {
         settings["monitoring"]["enabled"] = Value::Bool(enabled);
     }
-    if let Some(port) = environment.get("DATAHUB_ACTIONS_MONITORING_PORT") {
-        let port: u16 = port.trim().parse().map_err(|_| {
-            SettingsError::Environment(
-                "DATAHUB_ACTIONS_MONITORING_PORT must be a port from 0 to 65535".to_owned(),
-            )
-        })?;
-        settings["monitoring"]["port"] = Value::from(port);
-    }
-    if flag("DATAHUB_DEBUG")? == Some(true) {
+    if flag("DATAHUB_DEBUG") == Some(true) {
         settings["log"]["level"] = Value::from("debug");
     }
-    Ok(settings)
+    if let Some(port) = environment.get("DATAHUB_ACTIONS_MONITORING_PORT") {
+        match port.trim().parse::<u16>() {
+            Ok(port) => settings["monitoring"]["port"] = Value::from(port),
+            Err(_) => wrong.push("DATAHUB_ACTIONS_MONITORING_PORT must be a port from 0 to 65535".to_owned()),
+        }
+    }
+    settings
 }
 
-/// Reads our variables as if they stood in a file, for errors that name the variable and say what would
-/// be right.
-fn check_variables(environment: &Environment) -> Result<(), SettingsError> {
-    let mut texts = Vec::new();
+/// What our variables say: `DATAHUB_RELAY_MONITORING__PORT` is `monitoring.port`. Each is read as if it stood
+/// in a file, for errors that name the variable and say what would be right.
+fn our_variables(environment: &Environment, wrong: &mut Vec<String>) -> Value {
+    let mut settings = json!({});
     for (name, value) in ours(environment).filter(|(_, value)| !value.is_empty()) {
+        let keys: Vec<String> = name.to_ascii_lowercase().split("__").map(str::to_owned).collect();
         let mark = Mark { line: 1, column: 1 };
         let mut node = Node { mark, content: Content::Text(value.to_owned()), from_variable: true };
-        for key in name.to_ascii_lowercase().rsplit("__") {
-            let entry = Entry { key: key.to_owned(), key_mark: mark, value: node };
+        for key in keys.iter().rev() {
+            let entry = Entry { key: key.clone(), key_mark: mark, value: node };
             node = Node::written(mark, Content::Map(vec![entry]));
         }
         let mut findings = Findings::default();
-        let _: Option<SettingsConfig> = read_as(&node, &KeyPath::root(), &mut findings);
-        texts.extend(findings.into_iter().map(|finding| format!("{PREFIX}_{name}: {}", finding.text)));
+        let config: Option<SettingsConfig> = read_as(&node, &KeyPath::root(), &mut findings);
+        wrong.extend(findings.into_iter().map(|finding| format!("{PREFIX}_{name}: {}", finding.text)));
+        // The value as the setting's type has it, beside which there are only defaults.
+        let read = config.and_then(|config| serde_json::to_value(config).ok());
+        let value = read.as_ref().and_then(|read| read.pointer(&format!("/{}", keys.join("/"))));
+        if let Some(value) = value {
+            let place = keys.iter().fold(&mut settings, |settings, key| &mut settings[key.as_str()]);
+            *place = value.clone();
+        }
     }
-    if texts.is_empty() { Ok(()) } else { Err(SettingsError::Environment(texts.join("; "))) }
+    settings
 }
 
 /// The variable that a setting came from, if one did, or its path.
@@ -251,20 +263,8 @@ fn origin(at: &KeyPath, environment: &Environment) -> String {
     if environment.get(&variable).is_some() { variable } else { path }
 }
 
-/// `DATAHUB_RELAY_MONITORING__PORT` is `monitoring.port`. Variables of that prefix without `__` that name
-/// no setting belong to others, such as `DATAHUB_RELAY_SETTINGS`.
-fn our_variables(environment: &Environment) -> config::Environment {
-    let settings: HashMap<String, String> =
-        ours(environment).map(|(name, value)| (format!("{PREFIX}_{name}"), value.to_owned())).collect();
-    config::Environment::with_prefix(PREFIX)
-        .prefix_separator("_")
-        .separator("__")
-        .try_parsing(true)
-        .ignore_empty(true)
-        .source(Some(settings))
-}
-
-/// Our variables that name a setting, or would but for a slip, as (rest of the name, value).
+/// Our variables that name a setting, or would but for a slip, as (rest of the name, value). Those of the prefix
+/// without `__` that name no setting belong to others, such as `DATAHUB_RELAY_SETTINGS`.
 fn ours(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
     environment.with_prefix("DATAHUB_RELAY_").filter(|(name, _)| {
         name.contains("__") || name.to_ascii_lowercase().starts_with("livez_stall_seconds")
@@ -307,6 +307,30 @@ mod tests {
         assert_eq!(load(file, level).unwrap().log.level, "info,librdkafka=debug");
         let json = load(file, [("DATAHUB_RELAY_LOG__FORMAT", "json"), ("DATAHUB_RELAY_SOMETHING_ELSE", "x")]);
         assert_eq!(json.unwrap().log.format, LogFormat::Json);
+        let written = [("DATAHUB_RELAY_MONITORING__PORT", " 4 "), ("DATAHUB_RELAY_MONITORING__ENABLED", "n")];
+        let monitoring = load(file, written).unwrap().monitoring;
+        assert_eq!((monitoring.port, monitoring.enabled), (4, false), "as a file's text is read");
+    }
+
+    #[test]
+    fn every_variable_that_is_wrong_is_named_at_once() {
+        let error = load(
+            "",
+            [
+                ("DATAHUB_DEBUG", "perhaps"),
+                ("DATAHUB_ACTIONS_MONITORING_PORT", "x"),
+                ("DATAHUB_RELAY_MONITORING__PORT", "70000"),
+                ("DATAHUB_RELAY_LOG__FORMAT", "xml"),
+            ],
+        );
+        assert_eq!(
+            error.unwrap_err(),
+            "the environment does not fit the settings: DATAHUB_DEBUG must be true or false; \
+             DATAHUB_ACTIONS_MONITORING_PORT must be a port from 0 to 65535; \
+             DATAHUB_RELAY_LOG__FORMAT: expected one of text, json, found text (from a variable, or a secret); \
+             DATAHUB_RELAY_MONITORING__PORT: expected 65535 or less, found text (from a variable, or a secret); \
+             correct the variable or unset it"
+        );
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl KnownFields {
             if kept.get(name).is_some() {
                 continue;
             }
-            let of_name = paths.iter().filter_map(|path| path.split_first().filter(|(first, _)| *first == name));
+            let of_name =
+                paths.iter().filter_map(|path| path.split_first().filter(|(first, _)| *first == name));
             let deeper: Vec<&[String]> = of_name.map(|(_, rest)| rest).collect();
             let below = fields.and_then(|fields| fields.get(name)?);
             let is_whole = deeper.iter().any(|path| path.is_empty());
@@ -128,7 +129,8 @@ impl Reader {
     fn below(&mut self, kind: &Value) -> Option<KnownFields> {
         match kind {
             Value::Array(kinds) => {
-                let mut records: Vec<KnownFields> = kinds.iter().filter_map(|kind| self.below(kind)).collect();
+                let mut records: Vec<KnownFields> =
+                    kinds.iter().filter_map(|kind| self.below(kind)).collect();
                 let record = records.pop();
                 record.filter(|_| records.is_empty())
             }
@@ -184,7 +186,9 @@ mod tests {
     #[test]
     fn fields_are_known_down_to_what_may_hold_anything() {
         let change_log = EventType::MetadataChangeLog.known_fields().unwrap();
-        for known in ["created.actor", "previousAspectValue.contentType", "systemMetadata.aspectModified.time"] {
+        for known in
+            ["created.actor", "previousAspectValue.contentType", "systemMetadata.aspectModified.time"]
+        {
             assert!(has(change_log, known), "{known}");
         }
         for unknowable in ["aspect.value.owners", "systemMetadata.properties.x", "headers.x", "entityUrn.x"] {

@@ -110,7 +110,8 @@ impl Arriving {
         change: impl Fn(Option<KnownFields>) -> Option<KnownFields>,
     ) {
         for kind in &mut self.kinds {
-            let concerned = names.is_none_or(|names| names.iter().any(|name| name == kind.event_type.as_str()));
+            let concerned =
+                names.is_none_or(|names| names.iter().any(|name| name == kind.event_type.as_str()));
             if concerned {
                 kind.fields = change(kind.fields.take());
             }
@@ -193,7 +194,8 @@ impl<'f> Level<'f> {
     }
 
     fn below(&self, key: &str) -> Below<'f> {
-        let having: Vec<Option<&KnownFields>> = self.here.iter().filter_map(|fields| fields.get(key)).collect();
+        let having: Vec<Option<&KnownFields>> =
+            self.here.iter().filter_map(|fields| fields.get(key)).collect();
         if having.is_empty() {
             return self.missing(key).map_or(Below::Anything, Below::Missing);
         }

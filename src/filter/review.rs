@@ -13,7 +13,10 @@ impl EventTypeFilterConfig {
         let at = at.key("filter");
         let mut noted = Findings::default();
         if self.filter.is_empty() {
-            noted.warning(&at, "names no type of event, so nothing passes; name one, such as EntityChangeEvent_v1");
+            noted.warning(
+                &at,
+                "names no type of event, so nothing passes; name one, such as EntityChangeEvent_v1",
+            );
         }
         for name in self.filter.keys() {
             arriving.review_type(name, &at.key(name), &mut noted);
@@ -25,7 +28,9 @@ impl EventTypeFilterConfig {
         }
         let passes = |name: &str| match self.filter.get(name) {
             None => false,
-            Some(spec) => spec.as_ref().and_then(|spec| spec.event.as_ref()).is_none_or(|some| !some.is_empty()),
+            Some(spec) => {
+                spec.as_ref().and_then(|spec| spec.event.as_ref()).is_none_or(|some| !some.is_empty())
+            }
         };
         arriving.narrow(passes, &at, &mut noted);
         findings.append(noted);
@@ -51,7 +56,8 @@ impl OneOrMany {
     /// the key's path.
     pub(crate) fn review(&self, arriving: &Arriving, at: &KeyPath, findings: &mut Findings) {
         if self.names().is_empty() {
-            let text = "names no type of event, so this matches nothing; name one, such as EntityChangeEvent_v1";
+            let text =
+                "names no type of event, so this matches nothing; name one, such as EntityChangeEvent_v1";
             findings.warning(at, text);
         }
         for name in self.names() {
@@ -68,7 +74,10 @@ pub(crate) fn review_predicates(
     at: &KeyPath,
 ) {
     if predicates.is_some_and(<[_]>::is_empty) {
-        findings.warning(at, "an empty list matches nothing; write a predicate, or remove the key to match every event");
+        findings.warning(
+            at,
+            "an empty list matches nothing; write a predicate, or remove the key to match every event",
+        );
     }
     for (index, predicate) in predicates.unwrap_or_default().iter().enumerate() {
         review_predicate(predicate, names, (arriving, findings), &at.index(index));

@@ -69,7 +69,8 @@ pub(super) fn read(
     });
     // An error elsewhere in the source does not hide which topics are read.
     let topics = source.as_ref().and_then(|source| source.topics(environment));
-    let mut arriving = topics.map_or_else(Arriving::unknown, |topics| Arriving::on(topics.iter().map(|(_, route)| route)));
+    let mut arriving =
+        topics.map_or_else(Arriving::unknown, |topics| Arriving::on(topics.iter().map(|(_, route)| route)));
     let filters = filters(root, &mut arriving, findings);
     let transforms = transforms(root, &mut arriving, findings);
     let action = action(root, findings);

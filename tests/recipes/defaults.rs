@@ -201,9 +201,11 @@ fn every_key_of_an_action_that_is_silent_has_its_default() {
 #[test]
 fn everything_that_is_said_of_the_registry_arrives() {
     let folder = tempfile::tempdir().unwrap();
-    let pem = folder.path().join("pem");
-    std::fs::write(&pem, "").unwrap();
-    let pem = pem.display();
+    let (pem, key) = (folder.path().join("pem"), folder.path().join("key"));
+    let identity = rcgen::generate_simple_self_signed(["relay".to_owned()]).unwrap();
+    std::fs::write(&pem, identity.cert.pem()).unwrap();
+    std::fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
+    let (pem, key) = (pem.display(), key.display());
     let with = |config: &str| {
         let text = format!(
             "name: p\naction: {{type: noop}}\nsource: {{type: kafka, config: {{connection: {{schema_registry_config: {{{config}}}}}}}}}\n"
@@ -215,7 +217,7 @@ fn everything_that_is_said_of_the_registry_arrives() {
     assert!(matches!(with("bearer.auth.token: t").auth, RegistryAuth::Bearer(_)));
     assert!(matches!(with("basic.auth.user.info: 'a:b'").auth, RegistryAuth::Basic { .. }));
     let files = with(&format!(
-        "ssl.ca.location: {pem}, ssl.certificate.location: {pem}, ssl.key.location: {pem}, ssl.key.password: p"
+        "ssl.ca.location: {pem}, ssl.certificate.location: {pem}, ssl.key.location: {key}, ssl.key.password: p"
     ));
     assert!(files.ca_file.is_some() && files.certificate_file.is_some() && files.key_file.is_some());
     assert!(files.key_password.is_some());

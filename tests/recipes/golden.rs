@@ -1,6 +1,7 @@
 //! Broken recipes and the exact words that a user reads of them, one file for each way to be wrong.
 //!
-//! `golden/NAME.yml` (or a directory of recipes) is broken, `golden/NAME.txt` what `validate` writes.
+//! `golden/NAME.yml` (or a directory of recipes) is broken, in the environment of `golden/NAME.env` if there is
+//! one; `golden/NAME.txt` is what `validate` writes.
 //! `DATAHUB_RELAY_BLESS=1 cargo test --test recipes golden` writes the second anew: read the difference.
 
 use std::fs;
@@ -9,18 +10,21 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files.
-const ROWS: [&str; 29] = [
+const ROWS: [&str; 34] = [
     "bad_duration",
     "bad_name",
     "bad_port",
     "bad_url",
+    "certificate_files",
     "contradicting_properties",
+    "contradicting_variable",
     "custom_source",
     "duration_without_unit",
     "empty_bootstrap",
     "filter_of_nothing",
     "many_at_once",
     "matches_nothing",
+    "mechanism_of_another_client",
     "missing_key",
     "missing_type",
     "misspelt_field",
@@ -37,19 +41,28 @@ const ROWS: [&str; 29] = [
     "unknown_source_type",
     "unknown_transform_type",
     "unreadable_secret_file",
+    "unset_token_secret",
     "unset_variable",
     "wrong_type",
+    "wrong_variables",
 ];
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes/golden")
 }
 
+/// The environment in which a recipe is wrong, from `NAME.env`.
+fn variables(name: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(golden().join(name.with_extension("env"))).unwrap_or_default();
+    let pairs = text.lines().map(|line| line.split_once('=').unwrap());
+    pairs.map(|(variable, value)| (variable.to_owned(), value.to_owned())).collect()
+}
+
 /// What `validate` writes of a recipe, with its exit code at the end.
 fn validated(name: &Path) -> String {
     let mut command = Command::cargo_bin("datahub-relay").unwrap();
-    let output =
-        command.current_dir(golden()).env_clear().args(["validate", "-c"]).arg(name).output().unwrap();
+    command.current_dir(golden()).env_clear().envs(variables(name)).args(["validate", "-c"]).arg(name);
+    let output = command.output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{}", name.display());
     format!("{}exit code {}\n", String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
 }

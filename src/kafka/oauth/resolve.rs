@@ -53,9 +53,18 @@ pub(in crate::kafka) fn settings_of(
             for name in oidc.keys() {
                 findings.warning(&at.key(name), "has no effect without sasl.oauthbearer.method: oidc");
             }
+            // Without SASL the mechanism has no effect, and it may come from an environment that is shared.
+            let is_sasl = properties
+                .get("security.protocol")
+                .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl"));
             let asks = |name: &&str| properties.get(*name).is_some_and(|value| value == "OAUTHBEARER");
-            if let Some(name) = MECHANISM.into_iter().find(asks) {
-                findings.error(&at.key(name), NO_SOURCE);
+            match MECHANISM.into_iter().find(asks) {
+                Some(name) if is_sasl => findings.error(&at.key(name), NO_SOURCE),
+                Some(name) => {
+                    let text = "has no effect without security.protocol: SASL_SSL or SASL_PLAINTEXT";
+                    findings.warning(&at.key(name), text);
+                }
+                None => {}
             }
             None
         }
@@ -138,7 +147,8 @@ fn of_oidc(given: &BTreeMap<&str, String>, at: &KeyPath, findings: &mut Findings
     }
     let mut required = |name: &str| {
         let value = given.get(name).cloned();
-        if value.is_none() {
+        // One whose variable or file is not there has its error.
+        if value.is_none() && !findings.has_error_at(&at.key(name)) {
             findings.error(&at.key(name), "is missing: sasl.oauthbearer.method: oidc needs it");
         }
         value

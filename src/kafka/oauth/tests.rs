@@ -247,13 +247,16 @@ fn oauthbearer_without_anything_that_gives_tokens_is_an_error_at_the_mechanism()
     let nothing = Environment::default();
     for name in ["sasl.mechanism", "sasl.mechanisms"] {
         for more in [None, Some(("sasl.oauthbearer.method", "default"))] {
-            let given: Vec<_> = [(name, "OAUTHBEARER")].into_iter().chain(more).collect();
+            let sasl = ("security.protocol", "sasl_ssl");
+            let given: Vec<_> = [(name, "OAUTHBEARER"), sasl].into_iter().chain(more).collect();
             let errors = settings(&given, &nothing).err().unwrap();
             let at = format!("consumer_config[\"{name}\"]: nothing says where OAUTHBEARER tokens come from");
             assert!(errors.len() == 1 && errors[0].starts_with(&at), "{errors:?}");
         }
         assert!(settings(&[(name, "OAUTHBEARER"), MSK[0]], &nothing).unwrap().is_some());
         assert!(settings(&[(name, "PLAIN")], &nothing).unwrap().is_none());
+        let without_sasl = [(name, "OAUTHBEARER"), ("security.protocol", "SSL")];
+        assert!(settings(&without_sasl, &nothing).unwrap().is_none());
     }
 }
 

@@ -33,13 +33,13 @@ pub(super) fn has(properties: &BTreeMap<String, String>, name: &str) -> bool {
 }
 
 /// Leaves Java's name alone where both are given; gives the pairs whose values differed.
-pub(super) fn without_doubles(
-    properties: &mut BTreeMap<String, String>,
+pub(super) fn without_doubles<T: AsRef<str>>(
+    properties: &mut BTreeMap<String, T>,
 ) -> Vec<(&'static str, &'static str)> {
     let mut differing = Vec::new();
     for (java, own) in PAIRS {
         if let Some(given) = properties.get(java)
-            && properties.get(own).is_some_and(|other| other != given)
+            && properties.get(own).is_some_and(|other| other.as_ref() != given.as_ref())
         {
             differing.push((java, own));
         }

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 
 use super::aliases;
 use super::config::PropertyValue;
+use super::environment_properties::Inherited;
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::oauth::OIDC_PROPERTIES;
 use crate::redaction::hide;
@@ -88,24 +89,23 @@ pub(super) fn of_recipe(
 /// Leaves out what librdkafka does not take, with a warning: the environment may hold variables that
 /// are meant for another client.
 pub(super) fn of_environment(
-    given: BTreeMap<String, String>,
+    given: BTreeMap<String, Inherited>,
     at: &KeyPath,
     findings: &mut Findings,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Inherited> {
     let mut ours = Vec::new();
     let taken = given
         .into_iter()
-        .filter(|(name, value)| {
+        .filter(|(name, Inherited { variable, value })| {
             let owned = OURS.iter().find(|(owned, _)| owned == name);
             if owned.is_some() || name == REFUSED {
                 if owned.is_none_or(|(_, always)| value != always) {
-                    ours.push(variable_of(name));
+                    ours.push(variable.clone());
                 }
                 return false;
             }
             if is_too_rare(name, value) {
-                let text = format!("KAFKA_PROPERTIES_STATISTICS_INTERVAL_MS has no effect: {TOO_RARE}");
-                findings.warning(at, text);
+                findings.warning(at, format!("{variable} has no effect: {TOO_RARE}"));
                 return false;
             }
             if is_ours_to_read(name) {
@@ -115,7 +115,6 @@ pub(super) fn of_environment(
             if let Some(refusal) = &refusal {
                 // What comes from a variable is not shown, secret or not.
                 let refusal = hide(refusal, value);
-                let variable = variable_of(name);
                 let text = format!("{variable} has no effect, librdkafka does not take it: {refusal}");
                 findings.warning(at, text);
             }

@@ -26,13 +26,27 @@ const IGNORED: [&str; 7] = [
 /// The same, whatever follows.
 const IGNORED_PREFIXES: [&str; 3] = ["kafkastore.", "basic.auth.", "schema.registry."];
 
+/// A property that the environment sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Inherited {
+    /// The variable that sets it.
+    pub(super) variable: String,
+    pub(super) value: String,
+}
+
+impl AsRef<str> for Inherited {
+    fn as_ref(&self) -> &str {
+        &self.value
+    }
+}
+
 /// The properties that the environment sets and the recipe (`given`) does not.
 pub(super) fn properties(
     environment: &Environment,
     given: &BTreeMap<String, String>,
     at: &KeyPath,
     findings: &mut Findings,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Inherited> {
     let switched_off = environment
         .get("DATAHUB_ACTIONS_KAFKA_ENV_PROPERTIES_ENABLED")
         .is_some_and(|value| value.eq_ignore_ascii_case("false"));
@@ -62,7 +76,7 @@ pub(super) fn properties(
                 ignored.push(variable);
             }
             _ => {
-                properties.insert(property, value.to_owned());
+                properties.insert(property, Inherited { variable, value: value.to_owned() });
             }
         }
     }
@@ -75,7 +89,8 @@ pub(super) fn properties(
             Some((user, password)) => {
                 for (property, value) in [("sasl.username", user), ("sasl.password", password)] {
                     if !given.contains_key(property) {
-                        properties.entry(property.to_owned()).or_insert(value);
+                        let inherited = Inherited { variable: variable.clone(), value };
+                        properties.entry(property.to_owned()).or_insert(inherited);
                     }
                 }
             }
@@ -111,7 +126,8 @@ mod tests {
         let given = BTreeMap::from([("client.id".to_owned(), "recipe".to_owned())]);
         let mut findings = Findings::default();
         let properties = properties(&Environment::from(variables), &given, &KeyPath::root(), &mut findings);
-        (properties, findings.into_iter().map(|finding| finding.text).collect())
+        let values = properties.into_iter().map(|(name, inherited)| (name, inherited.value)).collect();
+        (values, findings.into_iter().map(|finding| finding.text).collect())
     }
 
     #[test]
@@ -184,7 +200,7 @@ mod tests {
         };
         let (silent, texts) = of(&[]);
         assert_eq!(
-            silent.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(),
+            silent.into_iter().map(|(name, value)| format!("{name}={}", value.value)).collect::<Vec<_>>(),
             ["max.partition.fetch.bytes=7", "sasl.mechanism=PLAIN"]
         );
         assert_eq!(
@@ -223,7 +239,11 @@ mod tests {
             properties(&variables, &given, &KeyPath::root(), &mut Findings::default())
         };
         let silent = of(&[]);
-        assert_eq!((silent["sasl.username"].as_str(), silent["sasl.password"].as_str()), ("own", "pw"));
+        assert_eq!(
+            (silent["sasl.username"].value.as_str(), silent["sasl.password"].value.as_str()),
+            ("own", "pw")
+        );
+        assert_eq!(silent["sasl.password"].variable, "KAFKA_PROPERTIES_SASL_JAAS_CONFIG");
         assert!(of(&[("sasl.username", "recipe"), ("sasl.password", "recipe")]).is_empty());
     }
 

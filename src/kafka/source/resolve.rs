@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
+use super::environment_properties::{self, Inherited};
 use super::settings::ConsumerSettings;
 use super::topics::is_topic_name;
-use super::{client_config, consumer_properties, environment_properties};
+use super::{client_config, consumer_properties};
 use crate::environment::Environment;
 use crate::event::Route;
-use crate::findings::{Findings, KeyPath};
+use crate::findings::{Finding, Findings, KeyPath};
 use crate::kafka::oauth;
 
 /// How long Kafka and the registry are tried at the start, unless `infinite_retry` says otherwise.
@@ -27,9 +28,12 @@ impl KafkaSourceConfig {
     ) -> Option<ConsumerSettings> {
         let errors = findings.errors();
         let connection = at.key("connection");
-        let mut properties = self.connection.properties(environment, &connection, findings);
+        let consumer_config = connection.key("consumer_config");
+        let (mut properties, inherited) = self.connection.properties(environment, &connection, findings);
+        let judged = findings.len();
         let oauth = oauth::settings_of(&mut properties, environment, &connection, findings);
         let start = self.start(properties.remove("auto.offset.reset"), at, findings);
+        inherited.name_variables(&consumer_config, findings.since(judged));
         let topics = self.topics_to_read(environment, at, findings);
         self.review_dead_letter_topic(&topics, &at.key("dead_letter_topic"), findings);
         let group_id = properties.entry("group.id".to_owned()).or_insert_with(|| name.to_owned()).clone();
@@ -54,12 +58,14 @@ impl KafkaSourceConfig {
             commit_attempts: self.commit_retry_count.unwrap_or(5),
             commit_backoff_cap: seconds(self.commit_retry_backoff, 10),
         };
-        // Each property was judged by itself before.
+        // Each property was judged by itself before; where one has an error it may be that which lacks now.
         if findings.errors() == errors
+            && !findings.has_error_at(&consumer_config)
             && let Some(words) = client_config::contradiction(&settings)
         {
-            let text = format!("librdkafka does not take these properties together: {words}");
-            findings.error(&connection.key("consumer_config"), text);
+            let origin = inherited.origin_of(&words);
+            let text = format!("librdkafka does not take these properties together: {words}{origin}");
+            findings.error(&consumer_config, text);
         }
         (findings.errors() == errors).then_some(settings)
     }
@@ -141,7 +147,7 @@ impl ConnectionConfig {
         environment: &Environment,
         at: &KeyPath,
         findings: &mut Findings,
-    ) -> BTreeMap<String, String> {
+    ) -> (BTreeMap<String, String>, OfEnvironment) {
         let consumer_config = at.key("consumer_config");
         let mut properties =
             consumer_properties::of_recipe(&self.consumer_config, &consumer_config, findings);
@@ -149,11 +155,11 @@ impl ConnectionConfig {
         let inherited = consumer_properties::of_environment(inherited, at, findings);
 
         let (servers, origin) = match (brokers_of(&properties), &self.bootstrap) {
-            (Some((name, servers)), _) => (servers, Origin::Recipe(consumer_config.key(name))),
+            (Some((name, servers)), _) => (servers.as_str(), Origin::Recipe(consumer_config.key(name))),
             (None, Some(servers)) => (servers.as_str(), Origin::Recipe(at.key("bootstrap"))),
             _ => match (brokers_of(&inherited), environment.get("KAFKA_BOOTSTRAP_SERVER")) {
-                (Some((name, servers)), _) => {
-                    (servers, Origin::Variable(consumer_properties::variable_of(name)))
+                (Some((_, servers)), _) => {
+                    (servers.value.as_str(), Origin::Variable(servers.variable.clone()))
                 }
                 (None, Some(servers)) => (servers, Origin::Variable("KAFKA_BOOTSTRAP_SERVER".to_owned())),
                 (None, None) => ("localhost:9092", Origin::Recipe(at.key("bootstrap"))),
@@ -181,12 +187,44 @@ impl ConnectionConfig {
                 findings.error(&at.key("bootstrap"), format!("expected {expected} in the variable {name}"));
             }
         }
-        for (name, value) in inherited {
-            properties.entry(name).or_insert(value);
+        for (name, inherited) in &inherited {
+            properties.entry(name.clone()).or_insert_with(|| inherited.value.clone());
         }
         BROKERS.iter().for_each(|name| drop(properties.remove(*name)));
         properties.insert(BROKERS[0].to_owned(), servers);
-        properties
+        (properties, OfEnvironment(inherited))
+    }
+}
+
+/// The properties that come from the environment.
+struct OfEnvironment(BTreeMap<String, Inherited>);
+
+impl OfEnvironment {
+    /// Lets what was found about such a property say which variable sets it: the recipe has no such key. What
+    /// came from a variable is not shown. `at` is the path of `consumer_config`.
+    fn name_variables(&self, at: &KeyPath, found: &mut [Finding]) {
+        for finding in found {
+            let concerned = self.0.iter().find(|(name, _)| finding.at == at.key(name));
+            if let Some((_, Inherited { variable, value })) = concerned {
+                let text = finding.text.replace(&format!("\"{value}\""), "\"…\"");
+                finding.text = format!("set by the variable {variable}: {text}");
+            }
+        }
+    }
+
+    /// Which variables may be behind librdkafka's words about several properties: those of the properties
+    /// that it names, or else all.
+    fn origin_of(&self, words: &str) -> String {
+        let (named, others): (Vec<_>, Vec<_>) =
+            self.0.iter().partition(|(name, _)| words.contains(name.as_str()));
+        let concerned = if named.is_empty() { others } else { named };
+        let variables: Vec<&str> =
+            concerned.iter().map(|(_, inherited)| inherited.variable.as_str()).collect();
+        match variables.as_slice() {
+            [] => String::new(),
+            [one] => format!("; the variable {one} sets one of them"),
+            several => format!("; the variables {} set some of them", several.join(", ")),
+        }
     }
 }
 
@@ -194,8 +232,8 @@ impl ConnectionConfig {
 const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 
 /// The brokers among `properties`, and by which name.
-fn brokers_of(properties: &BTreeMap<String, String>) -> Option<(&'static str, &str)> {
-    BROKERS.iter().find_map(|name| Some((*name, properties.get(*name)?.as_str())))
+fn brokers_of<T>(properties: &BTreeMap<String, T>) -> Option<(&'static str, &T)> {
+    BROKERS.iter().find_map(|name| Some((*name, properties.get(*name)?)))
 }
 
 /// Where a value came from.
