@@ -1,6 +1,6 @@
 //! What has been replayed already, so that a replay that was interrupted goes on where it was.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
@@ -47,7 +47,7 @@ pub enum Replayed {
 /// The letters that were replayed, one JSON line each, synced one by one. Only one process at a time
 /// has it.
 pub struct Journal {
-    done: HashSet<LetterKey>,
+    done: HashMap<LetterKey, Replayed>,
     file: LineFile,
     /// Locked until it is dropped. Not the journal itself: that is locked for each line.
     _lock: File,
@@ -58,10 +58,21 @@ struct Entry {
     id: String,
     round: u32,
     first_failure: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replayed: Option<Replayed>,
+    replayed: Replayed,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
+}
+
+impl Replayed {
+    /// As the journal and a receipt have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acted => "acted",
+            Self::Dropped => "dropped",
+            Self::Sent => "sent",
+            Self::FailedAgain => "failed_again",
+        }
+    }
 }
 
 impl Journal {
@@ -102,17 +113,17 @@ impl Journal {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path) -> io::Result<HashSet<LetterKey>> {
+    pub fn read(path: &Path) -> io::Result<HashMap<LetterKey, Replayed>> {
         let file = match fs::File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
             Err(error) => return Err(error),
         };
-        let mut done = HashSet::new();
+        let mut done = HashMap::new();
         for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
             match serde_json::from_slice::<Entry>(&line?) {
-                Ok(Entry { id, round, first_failure, .. }) => {
-                    done.insert(LetterKey { id, round, first_failure });
+                Ok(Entry { id, round, first_failure, replayed, .. }) => {
+                    done.insert(LetterKey { id, round, first_failure }, replayed);
                 }
                 Err(error) => {
                     tracing::warn!(path = %path.display(), line = index + 1, %error, "a line of the journal cannot be read");
@@ -122,9 +133,9 @@ impl Journal {
         Ok(done)
     }
 
-    /// Whether this letter was replayed before.
-    pub fn has(&self, key: &LetterKey) -> bool {
-        self.done.contains(key)
+    /// How the replay of this letter ended; `None` if it was not replayed yet.
+    pub fn outcome_of(&self, key: &LetterKey) -> Option<Replayed> {
+        self.done.get(key).copied()
     }
 
     /// Notes that a letter was replayed; returns once the disk has it. Blocks.
@@ -136,7 +147,7 @@ impl Journal {
             id: key.id.clone(),
             round: key.round,
             first_failure: key.first_failure.clone(),
-            replayed: Some(replayed),
+            replayed,
             at: super::rfc3339(std::time::SystemTime::now()),
         };
         let written = serde_json::to_vec(&entry).map_err(io::Error::from).and_then(|mut line| {
@@ -144,7 +155,7 @@ impl Journal {
             self.file.append(&line)
         });
         written.map_err(|source| JournalError::File { path: self.file.path().to_owned(), source })?;
-        self.done.insert(key);
+        self.done.insert(key, replayed);
         Ok(())
     }
 }
@@ -167,8 +178,8 @@ mod tests {
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{whole}{}", &whole[..20])).unwrap();
         let journal = Journal::open(&path).unwrap();
-        assert!(journal.has(&key(1)));
-        assert!(!journal.has(&key(2)), "the next round is another letter");
+        assert_eq!(journal.outcome_of(&key(1)), Some(Replayed::FailedAgain));
+        assert_eq!(journal.outcome_of(&key(2)), None, "the next round is another letter");
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
     }
 

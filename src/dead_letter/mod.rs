@@ -11,6 +11,7 @@ mod journal;
 mod letter;
 mod line;
 mod lineage;
+mod receipt;
 #[cfg(test)]
 mod tests;
 mod topic_store;
@@ -28,6 +29,7 @@ pub use files::{LetterFiles, base_of};
 pub use journal::{Journal, JournalError, Replayed};
 pub use letter::{Letter, LetterError, LetterKey, LetterPlace, Unreadable};
 pub use lineage::Lineage;
+pub use receipt::{receipt_headers, receipt_key, receipt_of};
 pub use topic_store::TopicStore;
 
 /// Somewhere dead letters are kept.

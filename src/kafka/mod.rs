@@ -7,6 +7,7 @@
 //! - `client`: how a client is made, and a producer;
 //! - `look_ups`: what Kafka is asked about groups and logs, and where a partition begins;
 //! - `onlookers`: who looks from outside and joins no group ([`Onlooker`], [`LogReader`]);
+//! - `sole_member`: one process at a time, on whatever machine ([`SoleMember`]);
 //! - `gaps`: records that cannot be read any more, and their acknowledgement;
 //! - `consumer`: the member of the group that polls, hands over and commits ([`consume`]).
 
@@ -15,6 +16,7 @@ mod source;
 mod client;
 mod look_ups;
 mod onlookers;
+mod sole_member;
 mod gaps;
 mod consumer;
 
@@ -28,6 +30,7 @@ pub use oauth::{OauthSettings, TokenError};
 pub use onlookers::{
     Effect, KnownTopic, LogReader, Move, Onlooker, Reach, Reading, ResetError, Standing, Stretch,
 };
+pub use sole_member::{SoleMember, SoleMemberError};
 pub use source::{
     ConnectionConfig, ConsumerSettings, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind,
     StartPosition, StartPositionConfig, TopicNames, TopicRoutes,

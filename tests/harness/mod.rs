@@ -27,7 +27,7 @@ mod webhook_server;
 mod writer;
 
 pub(crate) use access_control::{PASSWORD, Resource, USER};
-pub(crate) use action_log::Place;
+pub(crate) use action_log::{ActionLog, Place};
 pub(crate) use broker::Broker;
 pub(crate) use command::{Said, command};
 pub(crate) use commit_history::CommitHistory;

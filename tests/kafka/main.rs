@@ -31,6 +31,7 @@ mod ordering;
 mod permissions;
 mod registry_outage;
 mod replay;
+mod replay_elsewhere;
 mod reset_offsets;
 mod routes;
 mod start_position;

@@ -11,18 +11,18 @@ use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
-fn dead_letters(scene: &Scene<'_>, recipe: &Recipe, arguments: &[&str]) -> Said {
+pub(crate) fn dead_letters(scene: &Scene<'_>, recipe: &Recipe, arguments: &[&str]) -> Said {
     let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
     command(&[&["dead-letters"], arguments, &["-c", &file]].concat(), &[])
 }
 
-fn lines(said: &Said) -> Vec<Value> {
+pub(crate) fn lines(said: &Said) -> Vec<Value> {
     assert_eq!(said.code, Some(0), "{said:?}");
     said.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
 /// Lets the action fail for every event, and returns once all of them are dead letters.
-fn fail_all(scene: &Scene<'_>, recipe: &Recipe, topic: &str, events: i64) {
+pub(crate) fn fail_all(scene: &Scene<'_>, recipe: &Recipe, topic: &str, events: i64) {
     let failing = recipe.clone().write_to("/dev/full".as_ref());
     let relay = scene.run_until_ready(&[&failing]);
     let committed = scene.committed(&[(topic, 1)]);
@@ -31,7 +31,7 @@ fn fail_all(scene: &Scene<'_>, recipe: &Recipe, topic: &str, events: i64) {
 }
 
 /// A replay that the test may kill.
-fn start_replay(scene: &Scene<'_>, recipe: &Recipe) -> Child {
+pub(crate) fn start_replay(scene: &Scene<'_>, recipe: &Recipe) -> Child {
     let file = recipe.write(scene.directory());
     Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
         .args(["dead-letters", "replay", "-c"])

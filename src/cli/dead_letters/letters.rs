@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{CommandError, SourceArgs};
-use crate::dead_letter::{Journal, Letter, LetterFiles, Unreadable, base_of};
-use crate::event::Route;
+use crate::dead_letter::{Letter, LetterFiles, Unreadable, receipt_of};
+use crate::event::{Record, Route};
 use crate::kafka::{ConsumerSettings, LogReader, Onlooker, Reach, Reading, Standing, Stretch};
 use crate::recipe::Recipe;
 
@@ -62,8 +62,15 @@ impl Letters {
     }
 }
 
-/// The letters that a topic held when it was opened.
-struct TopicLetters {
+/// The settings of a client that looks at a recipe's dead-letter topic.
+pub(super) fn topic_settings(recipe: &Recipe, topic: &str) -> ConsumerSettings {
+    // The route says nothing here: a letter's headers do.
+    let topics = vec![(topic.to_owned(), Route::PlatformEvent)];
+    ConsumerSettings { topics, ..recipe.consumer.clone() }
+}
+
+/// What a topic held when it was opened: letters, and receipts of letters.
+pub(super) struct TopicLetters {
     topic: String,
     reader: LogReader,
     read: u64,
@@ -71,10 +78,8 @@ struct TopicLetters {
 }
 
 impl TopicLetters {
-    fn open(recipe: &Recipe, topic: &str) -> Result<Self, String> {
-        // The route says nothing here: a letter's headers do.
-        let topics = vec![(topic.to_owned(), Route::PlatformEvent)];
-        let settings = ConsumerSettings { topics, ..recipe.consumer.clone() };
+    pub(super) fn open(recipe: &Recipe, topic: &str) -> Result<Self, String> {
+        let settings = topic_settings(recipe, topic);
         let onlooker =
             Onlooker::connect(&recipe.name, &settings, PATIENCE).map_err(|error| error.to_string())?;
         if let Some(error) = onlooker.topics().iter().find_map(|topic| topic.partitions.err()) {
@@ -94,13 +99,23 @@ impl TopicLetters {
     }
 
     async fn next_letter(&mut self) -> Result<Option<Result<Letter, Unreadable>>, String> {
+        while let Some(record) = self.next_record().await? {
+            if receipt_of(&record).is_none() {
+                return Ok(Some(Letter::of_record(record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next record, whatever it is; `None` at the end.
+    pub(super) async fn next_record(&mut self) -> Result<Option<Record>, String> {
         let topic = &self.topic;
         loop {
             let reading = tokio::time::timeout(PATIENCE, self.reader.next());
             match reading.await {
                 Ok(Some(Reading::Record(_, record))) => {
                     self.read += 1;
-                    return Ok(Some(Letter::of_record(record)));
+                    return Ok(Some(record));
                 }
                 Ok(Some(Reading::Ended(_))) => {}
                 Ok(Some(Reading::Trouble(error))) => tracing::warn!(topic, %error, "waiting for Kafka"),
@@ -113,20 +128,6 @@ impl TopicLetters {
                 }
             }
         }
-    }
-}
-
-/// Where what was replayed is noted: beside the file, or in `directory`.
-pub(super) fn journal_path(
-    args: &SourceArgs,
-    recipe: Option<&Recipe>,
-    directory: Option<&Path>,
-) -> Option<PathBuf> {
-    let file = args.file.as_deref().map(base_of).or_else(|| recipe.map(file_of))?;
-    let beside = Journal::beside(&file);
-    match (directory, beside.file_name()) {
-        (Some(directory), Some(name)) => Some(directory.join(name)),
-        _ => Some(beside),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `dead-letters list`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::letters::{Letters, journal_path};
+use super::history::Replays;
+use super::letters::Letters;
 use super::selection::SelectionArgs;
 use super::{CommandError, SourceArgs, printable, recipe_of};
-use crate::dead_letter::{Journal, Letter, LetterKey};
+use crate::dead_letter::Letter;
 use crate::environment::Environment;
 
 /// A message is cut at so many characters in the table.
@@ -52,7 +53,7 @@ pub(super) async fn list(
     let named = recipe_of(&args.source, environment)?;
     let recipe = named.as_ref().map(|(recipe, _)| recipe);
     let selection = args.selection.clone().of_pipeline(recipe.map(|recipe| recipe.name.as_str()));
-    let replayed = replayed(args, recipe)?;
+    let replays = Replays::read(&args.source, recipe, args.journal_dir.as_deref()).await?;
     let mut letters = Letters::open(&args.source, recipe)?;
     let mut counts: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
     let mut listed = 0_u64;
@@ -64,7 +65,7 @@ pub(super) async fn list(
                 continue;
             }
         };
-        let is_replayed = replayed.contains(&letter.key());
+        let is_replayed = replays.has(&letter.key());
         if !selection.takes(&letter) || (args.pending && is_replayed) {
             continue;
         }
@@ -93,17 +94,6 @@ pub(super) async fn list(
         writeln!(output, "no dead letters")?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn replayed(
-    args: &ListArgs,
-    recipe: Option<&crate::recipe::Recipe>,
-) -> Result<HashSet<LetterKey>, CommandError> {
-    match journal_path(&args.source, recipe, args.journal_dir.as_deref()) {
-        Some(path) => Journal::read(&path)
-            .map_err(|error| CommandError::Said(format!("cannot read {}: {error}", path.display()))),
-        None => Ok(HashSet::new()),
-    }
 }
 
 fn state(is_replayed: bool) -> &'static str {

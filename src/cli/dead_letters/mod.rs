@@ -1,5 +1,6 @@
 //! `datahub-relay dead-letters`: look at what could not be processed, and replay it.
 
+mod history;
 mod letters;
 mod list;
 mod replay;

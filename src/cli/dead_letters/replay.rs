@@ -10,12 +10,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::letters::{Letters, journal_path};
+use super::history::{History, Replays};
+use super::letters::Letters;
 use super::selection::SelectionArgs;
 use super::{CommandError, SourceArgs, printable, recipe_of};
 use crate::cli::complain;
 use crate::cli::signals::StopSignals;
-use crate::dead_letter::{Journal, Letter, LetterKey, Replayed};
+use crate::dead_letter::{Letter, LetterKey, Replayed};
 use crate::environment::Environment;
 use crate::event::Route;
 use crate::kafka::Producer;
@@ -24,8 +25,9 @@ use crate::recipe::Recipe;
 use crate::telemetry::{HealthBoard, Metrics};
 
 const AFTER_HELP: &str = "\
-Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), so
-a replay that was interrupted goes on where it was when it is started again. A letter that fails again
+Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), and
+for the letters of a topic in that topic too, so a replay that was interrupted goes on where it was when
+it is started again, on any machine that reaches the letters. One replay runs at a time. A letter that fails again
 is stored as a letter of the next round; one that went through max_replay_rounds rounds is refused.
 
 Exit codes: 0 everything succeeded or had been replayed before, 1 something failed again, was refused
@@ -66,8 +68,7 @@ pub(super) async fn replay(
         let text = "a replay needs the recipe: -c recipe.yml says what is done with a letter";
         return Err(CommandError::Said(text.to_owned()));
     };
-    let path = journal_path(&args.source, Some(&recipe), args.journal_dir.as_deref())
-        .ok_or_else(|| CommandError::said("a journal needs a directory: give --journal-dir"))?;
+    let journal_dir = args.journal_dir.as_deref();
     let letters = Letters::open(&args.source, Some(&recipe))?;
     let mut run = Run {
         selection: args.selection.clone().of_pipeline(Some(&recipe.name)),
@@ -76,17 +77,16 @@ pub(super) async fn replay(
         output,
     };
     if args.dry_run {
-        let done = Journal::read(&path)
-            .map_err(|error| CommandError::said(format!("{}: {error}", path.display())))?;
+        let replays = Replays::read(&args.source, Some(&recipe), journal_dir).await?;
         let may = |letter: &Letter| may_replay(letter, &recipe.consumer.topics, args.to_topic);
         let what = if args.to_topic { "send to its topic" } else { "replay" };
-        return run.rehearse(letters, |key| done.contains(key), (what, may)).await;
+        return run.rehearse(letters, |key| replays.has(key), (what, may)).await;
     }
-    let journal = Journal::open(&path).map_err(CommandError::said)?;
+    let history = History::open(&args.source, &recipe, journal_dir).await?;
     let stop = CancellationToken::new();
     tokio::spawn(StopSignals::listen()?.stop(stop.clone(), private_files.clone()));
     let target = target(args, recipe, &stop).await?;
-    let result = run.replay_all(letters, journal, &target, &stop).await;
+    let result = run.replay_all(letters, history, &target, &stop).await;
     if let Target::Action(replayer) = target {
         replayer.close().await;
     }
@@ -223,7 +223,7 @@ impl<O: Write> Run<'_, O> {
     async fn replay_all(
         &mut self,
         mut letters: Letters,
-        mut journal: Journal,
+        mut history: History,
         target: &Target,
         stop: &CancellationToken,
     ) -> Result<ExitCode, CommandError> {
@@ -234,11 +234,18 @@ impl<O: Write> Run<'_, O> {
             let (read, total) = letters.progress();
             bar.set_length(total);
             bar.set_position(read);
-            let Some(letter) = self.due(letter, |key| journal.has(key))? else { continue };
+            if let Ok(letter) = &letter {
+                history.catch_up(letter).await?;
+            }
+            let Some(letter) = self.due(letter, |key| history.has(key))? else { continue };
+            if let Some(why) = history.is_lost() {
+                ended_early = Some(why.to_owned());
+                break;
+            }
             match target.take(&letter).await {
                 Ok(Some(replayed)) => {
                     // Before the next one is begun: this is what an interrupted replay goes on by.
-                    journal.note(letter.key(), replayed).map_err(CommandError::said)?;
+                    history.note(&letter, replayed).await?;
                     self.tally.count(replayed);
                     if replayed == Replayed::FailedAgain {
                         let id = printable(&letter.lineage.id);

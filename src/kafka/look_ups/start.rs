@@ -301,6 +301,7 @@ fn is_refusal(error: &KafkaError) -> bool {
             RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::Fatal
+                | RDKafkaErrorCode::UnsupportedFeature
         )
     )
 }
