@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::headers::LetterHeaders;
 use super::{DeadLetter, DeadLetterStore, FileStore, StoreError, StorePlace};
-use crate::kafka::{OutgoingRecord, Producer, is_too_large};
+use crate::kafka::{OutgoingRecord, Producer, is_about_the_record, is_too_large};
 
 /// Keeps dead letters in a topic: key and value as they were, null included, with the record's own
 /// headers and timestamp, and what went wrong in headers beside them.
@@ -17,9 +17,10 @@ use crate::kafka::{OutgoingRecord, Producer, is_too_large};
 /// there all the same and comes again: with the same id, round and first failure, so a replay takes it
 /// once.
 ///
-/// **Too large.** A record that fitted into its own topic may not fit here, with more headers and
-/// perhaps a lower limit. It loses the longest header that was added; if that is not enough it goes to
-/// the file.
+/// **Refused.** A record that fitted into its own topic may not fit here, with more headers and
+/// perhaps a lower limit. It then loses the longest header that was added. What the topic does not take
+/// whenever it is sent goes to the file: what is still too large, or has no key where the topic is
+/// compacted, or too old a timestamp.
 #[derive(Debug)]
 pub struct TopicStore {
     topic: String,
@@ -79,16 +80,24 @@ impl DeadLetterStore for TopicStore {
 
     async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
         let mut headers = LetterHeaders::of(letter);
-        for _ in 0..2 {
-            match self.send(letter, &headers).await {
-                Ok(()) => return Ok(()),
-                Err(error) if is_too_large(&error) => headers.drop_longest_added(),
-                Err(error) => return Err(self.why_not(error).await),
-            }
+        let mut sent = self.send(letter, &headers).await;
+        if sent.as_ref().is_err_and(is_too_large) {
+            headers.drop_longest_added();
+            sent = self.send(letter, &headers).await;
         }
+        let error = match sent {
+            Ok(()) => return Ok(()),
+            Err(error) if is_about_the_record(&error) => error,
+            Err(error) => return Err(self.why_not(error).await),
+        };
+        let advice = if is_too_large(&error) {
+            "raise the topic's max.message.bytes"
+        } else {
+            "see the topic's cleanup.policy, which needs keys if it compacts, and message.timestamp limits"
+        };
         tracing::warn!(
             pipeline = letter.pipeline, id = letter.lineage.id, topic = self.topic, file = %self.file.path().display(),
-            "the dead letter is too large for the topic and goes to the file; raise the topic's max.message.bytes"
+            "the topic does not take the dead letter, which goes to the file ({error}); {advice}"
         );
         self.file.store(letter).await
     }

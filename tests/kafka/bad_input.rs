@@ -1,7 +1,13 @@
 //! Each row of the table of bad records, on real Kafka. `tests/embedded` has the same on the broker that
 //! comes with the program.
 
-use crate::harness::{KafkaBroker, bad_input};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::harness::{Broker, KafkaBroker, bad_input, command, wait_until};
+use crate::scene;
+
+const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 fn check(row: &str, cases: Vec<bad_input::Case>) {
     bad_input::check(KafkaBroker::shared(), row, cases);
@@ -114,4 +120,41 @@ fn a_registry_that_answers_404_to_every_id_is_an_outage_that_readiness_explains(
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_registry_that_answers_401_403_5xx_nonsense_or_nothing_makes_the_partition_wait_and_recovers_by_itself() {
     bad_input::check_a_registry_that_is_out(KafkaBroker::shared());
+}
+
+/// Kafka takes any bytes for a header's name, and other clients send them.
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_header_whose_name_is_not_utf8_leaves_its_record_and_those_around_it_as_they_are() {
+    let scene = scene("header-name");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 1, 5);
+    send_with_header(&topic, "no wire header", "c3");
+    feeder.change_logs(&topic, 1, 5);
+    let recipe = scene.recipe().change_logs(&topic);
+    let relay = scene.run(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("everything to be committed", ALL_FINISHED, || committed.sum() == Some(11));
+    relay.stop();
+    assert_eq!(scene.action_log().read().len(), 10);
+    let mut letters = scene.dead_letters();
+    let values: Vec<_> = letters.read().iter().map(|letter| letter.record.value()).collect();
+    assert_eq!(values, [Some(b"no wire header".to_vec())]);
+
+    // Whoever only reads the topic comes to the events behind it, too. `--limit` does not count what is none.
+    let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
+    let tail = command(&["tail", "-c", &file, "--from", "earliest", "--limit", "10", "--json"], &[]);
+    assert_eq!((tail.code, tail.stdout.lines().count()), (Some(0), 11), "{tail:?}");
+}
+
+fn send_with_header(topic: &str, value: &str, name_in_hex: &str) {
+    let python = std::env::var("DATAHUB_RELAY_PYTHON")
+        .expect("DATAHUB_RELAY_PYTHON must name a Python that has acryl-datahub-actions[kafka]");
+    let sent = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/send_header.py"))
+        .args([KafkaBroker::shared().bootstrap(), topic, value, name_in_hex])
+        .output()
+        .expect("Python was installed");
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
 }

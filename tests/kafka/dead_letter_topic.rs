@@ -66,9 +66,9 @@ fn admin(client: &mut ClientConfig) -> (AdminClient<DefaultClientContext>, Admin
     (client.create().expect("an admin client"), options)
 }
 
-fn create_with_limit(topic: &str, most_bytes: &str) {
+fn create_with(topic: &str, setting: &str, value: &str) {
     let (admin, options) = admin(&mut KafkaBroker::shared().client());
-    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", most_bytes);
+    let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set(setting, value);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let created = runtime.block_on(admin.create_topics([&new], &options)).expect("an answer");
     assert!(created.iter().all(Result::is_ok), "{created:?}");
@@ -166,7 +166,7 @@ fn a_letter_too_large_for_its_topic_loses_a_header_and_then_goes_to_the_file() {
     let scene = scene("letters-large");
     let topic = scene.topic("versioned", 1);
     let letters = format!("{topic}-letters");
-    create_with_limit(&letters, &LIMIT.to_string());
+    create_with(&letters, "max.message.bytes", &LIMIT.to_string());
     let mut feeder = scene.feeder();
     // Somewhere in between lies the size at which one header less is enough.
     let sizes: Vec<usize> = (LIMIT - 2_000..LIMIT).step_by(40).collect();
@@ -193,6 +193,29 @@ fn a_letter_too_large_for_its_topic_loses_a_header_and_then_goes_to_the_file() {
     assert!(fewer > 0, "some fit with one header less");
     assert!(!in_file.is_empty() && in_topic.len() > fewer);
     assert!(stored.iter().all(|letter| letter.header("datahub_relay.id").is_some()));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_letter_that_its_topic_takes_at_no_time_goes_to_the_file() {
+    let scene = scene("letters-refused");
+    let topic = scene.topic("versioned", 1);
+    let letters = format!("{topic}-letters");
+    // A compacted topic takes no record without a key.
+    create_with(&letters, "cleanup.policy", "compact");
+    let producer: BaseProducer = KafkaBroker::shared().client().create().expect("a producer");
+    let record = BaseRecord::<[u8], [u8]>::to(&topic).payload(b"no key").partition(0);
+    producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
+    producer.flush(ALL_FINISHED).expect("the record is delivered");
+    scene.feeder().change_logs(&topic, 1, 5);
+    let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    let relay = scene.run_until_ready(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("everything to be committed", ALL_FINISHED, || committed.sum() == Some(6));
+    let log = relay.stop_and_tell();
+    assert!(log.contains("the topic does not take the dead letter"), "{log}");
+    assert!(stored_in(&letters).is_empty());
+    assert_eq!(scene.dead_letters().read().len(), 1);
 }
 
 #[test]

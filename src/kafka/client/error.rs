@@ -48,6 +48,9 @@ pub enum ConsumerError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The thread that polls ended by a panic, which is a defect of this program.
+    #[error("the thread that polls panicked; please report this with the log")]
+    PollingPanicked,
     /// The thread that commits ended by a panic, which is a defect of this program.
     #[error("the thread that commits panicked; please report this with the log")]
     CommitterPanicked,

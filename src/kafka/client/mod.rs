@@ -10,6 +10,7 @@ mod error;
 mod producer;
 mod received;
 mod topic;
+mod unreadable;
 
 pub(super) use beside::{client_beside, onlooker_config};
 pub(super) use context::{
@@ -19,3 +20,4 @@ pub use error::{ConsumerError, StartError};
 pub use producer::{OutgoingRecord, Producer, is_about_the_record, is_too_large};
 pub(super) use received::owned_record;
 pub(super) use topic::partition_count;
+pub(super) use unreadable::readable;

@@ -8,6 +8,7 @@
 //! where waiting deadlocks. All partitions share one queue, since a partition with a queue of its own
 //! (`split_partition_queue`) can stall for ever, and has limits of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -152,7 +153,9 @@ pub fn consume<S: Screen, P: Processor>(
         trouble: false,
         reported: Instant::now(),
     };
-    let ended = poll_loop.run();
+    // Without a way out the lanes would work on and the committer commit for a pipeline that is gone.
+    let ended =
+        catch_unwind(AssertUnwindSafe(|| poll_loop.run())).unwrap_or(Err(ConsumerError::PollingPanicked));
     poll_loop.shut_down(ended)
 }
 

@@ -25,7 +25,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     pub(super) fn shut_down(mut self, ended: Result<(), ConsumerError>) -> Result<(), ConsumerError> {
         self.parts.stop.cancel();
         self.parts.reports.draining();
-        if !matches!(ended, Err(ConsumerError::Fatal(_))) {
+        // What is known after a panic may be wrong: nothing more is finished or committed.
+        if !matches!(ended, Err(ConsumerError::Fatal(_) | ConsumerError::PollingPanicked)) {
             let deadline = Instant::now() + self.drain_timeout;
             self.stop_by = Some(deadline);
             self.drain_while_polling(deadline);

@@ -3,7 +3,6 @@
 //! Every position is resolved to a number before it is used, so that it can be committed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::event::TopicPartition;
-use crate::kafka::client::{RelayConsumer, StartError, partition_count, partition_list};
+use crate::kafka::client::{RelayConsumer, StartError, partition_count, partition_list, readable};
 use crate::kafka::source::StartPosition;
 
 /// Begins the metadata of every commit of this program. Behind it stands how many partitions the
@@ -280,10 +279,10 @@ impl LookUps<'_> {
     }
 }
 
-/// What a commit's metadata says, if it is ours. rdkafka panics on metadata that is not UTF-8, which
-/// another program may have committed in this group.
+/// What a commit's metadata says, if it is ours. Another program may have committed any bytes in this
+/// group.
 fn first_partition_count(element: &TopicPartitionListElem<'_>) -> Option<i32> {
-    let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()?;
+    let metadata = readable(|| element.metadata().to_owned())?;
     // No topic has none: above zero partitions, every partition without an offset would count as added.
     metadata.strip_prefix(METADATA_PREFIX)?.parse().ok().filter(|count| *count > 0)
 }

@@ -1,5 +1,6 @@
 //! Reads stretches of partitions, without a group and without a commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -106,7 +107,7 @@ impl LogReader {
         Ok(Self { readings, wanted })
     }
 
-    /// What comes next; `None` once every stretch was read to its end. May be dropped at any time
+    /// What comes next; `None` once every stretch was read to its end or has failed. May be dropped at any time
     /// without losing a record.
     pub async fn next(&self) -> Option<Reading> {
         self.readings.recv().await.ok()
@@ -134,8 +135,11 @@ struct TopicReader {
 
 impl TopicReader {
     fn run(mut self) {
-        // Whoever wanted to know is gone otherwise.
-        let _ = self.read();
+        // An end that nobody reports would look like the end of what there is to read.
+        if catch_unwind(AssertUnwindSafe(|| self.read())).is_err() {
+            // Where this fails nobody wants to know any more.
+            let _ = self.send(Reading::Failed(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::Fail)));
+        }
     }
 
     fn read(&mut self) -> Result<(), Unwanted> {
