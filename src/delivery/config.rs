@@ -161,7 +161,7 @@ impl OptionsConfig {
         findings: &mut Findings,
     ) -> CommitMode {
         let at = at.key("commit");
-        let expected = "expected group, per_event, or an interval such as 10s";
+        let expected = "expected group, per_event, or an interval such as 10s (ms, s, m or h; at most 24h)";
         let given = match &self.commit {
             None => return async_commit.map_or(CommitMode::Group, CommitMode::Interval),
             Some(CommitConfig::Text(text)) => match commit_of(text) {
@@ -196,10 +196,18 @@ fn commit_of(text: &str) -> Option<CommitMode> {
     }
 }
 
-/// `10s`, `1m 30s`, `500ms`: more than nothing.
+/// The units of an interval, in milliseconds.
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+/// `10s`, `500ms`: a whole number and its unit, at least a millisecond and at most a day.
 fn interval_of(text: &str) -> Option<Duration> {
-    let interval: jiff::SignedDuration = text.parse().ok()?;
-    Duration::try_from(interval).ok().filter(|interval| !interval.is_zero())
+    const LONGEST: Duration = Duration::from_secs(86_400);
+    let text = text.trim();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at(unit_at);
+    let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit.trim_start())?;
+    let ms = count.parse::<u64>().ok()?.checked_mul(*unit_ms)?;
+    Some(Duration::from_millis(ms)).filter(|interval| !interval.is_zero() && *interval <= LONGEST)
 }
 
 /// A count as a size: every machine this runs on has at least 32 bits.
@@ -252,7 +260,27 @@ mod tests {
             CommitMode::Interval(Duration::from_millis(500))
         );
         assert!(resolved(&commit("10s"), interval).unwrap_err().contains("remove one of the two"));
-        for wrong in ["often", "0s", "-1s", "10"] {
+        for (text, seconds) in [("2m", 120), ("24h", 86_400), (" 1 s ", 1)] {
+            let interval = Duration::from_secs(seconds);
+            assert_eq!(
+                resolved(&commit(text), None).unwrap().commit,
+                CommitMode::Interval(interval),
+                "{text}"
+            );
+        }
+        for wrong in [
+            "often",
+            "0s",
+            "-1s",
+            "10",
+            "10sec",
+            "1.5s",
+            "1m 30s",
+            "PT10S",
+            "25h",
+            "s",
+            "99999999999999999999h",
+        ] {
             assert!(resolved(&commit(wrong), None).unwrap_err().contains("such as 10s"), "{wrong}");
         }
         let number = OptionsConfig { commit: Some(CommitConfig::Number(10.0)), ..Default::default() };

@@ -57,7 +57,7 @@ fn a_wrong_type_says_what_was_expected_and_what_was_found() {
             "recipe.yml:8:3: options.concurrency: expected 1 or more, found 0",
             "recipe.yml:9:3: options.ordering: expected one of partition, key, unordered, found text \"keys\"",
             "recipe.yml:10:3: options.retry_backoff_seconds: expected 0 or more, found -1",
-            "recipe.yml:11:3: options.commit: expected group, per_event, or an interval such as 10s, found \"often\"",
+            "recipe.yml:11:3: options.commit: expected group, per_event, or an interval such as 10s (ms, s, m or h; at most 24h), found \"often\"",
             "recipe.yml:12:3: options.failure_mode: expected CONTINUE or THROW, found \"explode\"",
         ]
     );
@@ -290,7 +290,7 @@ fn what_has_no_effect_is_said_as_a_warning() {
     );
     assert_eq!(
         warnings(&minimal("name: q\n")),
-        ["recipe.yml:6:1: the key `name` is given twice; the last one counts"]
+        ["recipe.yml:6:1: name: is given twice; the last one counts"]
     );
     assert_eq!(
         warnings(&minimal("filter: {event_type: EntityChangeEvent}\n")),
