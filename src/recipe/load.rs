@@ -88,6 +88,8 @@ fn load_file(file: &Path, environment: &Environment, loaded: &mut Loaded) -> Opt
     let mut findings = Findings::default();
     let recipe = read(file, &mut document.root, (environment, &mut loaded.private_files), &mut findings);
     let (problems, warnings) = document.report(findings);
+    // A value that could not be read counts as not there, which a recipe may take.
+    let recipe = recipe.filter(|_| problems.is_empty());
     loaded.problems.extend(problems);
     loaded.warnings.extend(warnings);
     let name = Said::at(&["name"], &document.root);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 
 use super::node::Node;
-use super::parse::{self, Language};
+use super::parse::{self, Language, Parsed};
 use super::problem::Problem;
 use crate::findings::{Findings, Severity};
 use crate::redaction::hide;
@@ -17,6 +17,8 @@ pub struct Document {
     pub file: PathBuf,
     /// Everything in it.
     pub root: Node,
+    /// Values and keys that are no part of `root`, since none can be made of them.
+    pub errors: Vec<Problem>,
     /// Keys that were given twice.
     pub warnings: Vec<Problem>,
 }
@@ -46,16 +48,15 @@ impl Document {
         let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let language = if is_json { Language::Json } else { Language::Yaml };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut warnings = Vec::new();
-        let root = parse::parse(file, text, language, &mut warnings)?;
-        Ok(Self { file: file.to_owned(), root, warnings })
+        let Parsed { root, errors, warnings } = parse::parse(file, text, language)?;
+        Ok(Self { file: file.to_owned(), root, errors, warnings })
     }
 
-    /// Gives what was found its place in the file, as (errors, warnings), each in the file's order.
-    /// Hides every value that came from a variable, and every secret that was noted.
+    /// Gives what was found its place in the file, as (errors, warnings), each in the file's order, with what
+    /// was found wrong when the file was read. Hides every value that came from a variable, and every secret that was noted.
     pub fn report(&self, findings: Findings) -> (Vec<Problem>, Vec<Problem>) {
         let secrets = self.secrets(&findings);
-        let (mut errors, mut warnings) = (Vec::new(), self.warnings.clone());
+        let (mut errors, mut warnings) = (self.errors.clone(), self.warnings.clone());
         for finding in findings {
             let place = self.root.place_of(&finding.at);
             let text = redact(finding.text, &secrets, place);

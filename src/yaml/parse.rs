@@ -28,46 +28,58 @@ pub(super) enum Language {
     Json,
 }
 
-/// Reads the one document of a file; keys that were given twice go to `warnings`.
-pub(super) fn parse(
-    file: &Path,
-    text: &str,
-    language: Language,
-    warnings: &mut Vec<Problem>,
-) -> Result<Node, Problem> {
+/// What a file holds.
+pub(super) struct Parsed {
+    pub(super) root: Node,
+    /// Values and keys that no recipe can have. Where one stood, the tree has [`Content::Unresolved`], so that
+    /// what else is wrong with the file is found in the same go.
+    pub(super) errors: Vec<Problem>,
+    /// Keys that were given twice.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Reads the one document of a file.
+///
+/// # Errors
+/// If there is no telling what stands where.
+pub(super) fn parse(file: &Path, text: &str, language: Language) -> Result<Parsed, Problem> {
     let places = Places::of(text);
-    let mut builder =
-        Builder { language, places, frames: Vec::new(), anchors: HashMap::new(), twice: Vec::new(), size: 0 };
-    let mut root = None;
-    let problem = |Fault(mark, text): Fault| Problem {
-        file: file.to_owned(),
-        place: Some(mark),
-        key: KeyPath::root(),
-        text,
+    let mut builder = Builder {
+        language,
+        places,
+        frames: Vec::new(),
+        anchors: HashMap::new(),
+        faults: Vec::new(),
+        twice: Vec::new(),
+        size: 0,
     };
+    let mut root = None;
+    let problem =
+        |Fault { mark, key, text }: Fault| Problem { file: file.to_owned(), place: Some(mark), key, text };
+    let whole = |mark, text| problem(Fault { mark, key: KeyPath::root(), text });
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            problem(Fault(places.mark(*error.marker()), format!("is not valid YAML: {}", error.info())))
+            whole(places.mark(*error.marker()), format!("is not valid YAML: {}", error.info()))
         })?;
         if root.is_some() && matches!(event, Event::DocumentStart(_)) {
             let text = "a file holds one document; remove this one".to_owned();
-            return Err(problem(Fault(places.mark(span.start), text)));
+            return Err(whole(places.mark(span.start), text));
         }
         if let Some(node) = builder.on(event, span).map_err(problem)? {
             root = Some(node);
         }
     }
-    warnings.extend(builder.twice.into_iter().map(|(mark, key)| Problem {
-        file: file.to_owned(),
-        place: Some(mark),
-        key: KeyPath::root(),
-        text: format!("the key `{key}` is given twice; the last one counts"),
-    }));
-    Ok(root.unwrap_or(Node::written(Mark { line: 1, column: 1 }, Content::Null)))
+    let root = root.unwrap_or(Node::written(Mark { line: 1, column: 1 }, Content::Null));
+    let problems = |faults: Vec<Fault>| faults.into_iter().map(problem).collect();
+    Ok(Parsed { root, errors: problems(builder.faults), warnings: problems(builder.twice) })
 }
 
 /// What is wrong, and where.
-struct Fault(Mark, String);
+struct Fault {
+    mark: Mark,
+    key: KeyPath,
+    text: String,
+}
 
 /// A list or map that is not closed yet.
 struct Frame {
@@ -99,7 +111,9 @@ struct Builder {
     language: Language,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Node>,
-    twice: Vec<(Mark, String)>,
+    faults: Vec<Fault>,
+    /// Keys that were given twice.
+    twice: Vec<Fault>,
     size: usize,
 }
 
@@ -110,21 +124,23 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 if self.awaits_key() {
-                    return self.key(text.into_owned(), style, place).map(|()| None);
+                    self.key(text.into_owned(), style, place);
+                    return Ok(None);
                 }
-                let content = self.scalar(&text, style, tag.as_deref(), place)?;
+                let content = self.scalar(&text, style, tag.as_deref()).unwrap_or_else(|text| {
+                    self.note(place, text);
+                    Content::Unresolved
+                });
                 self.finish(Node::written(place, content), anchor)
             }
             Event::Alias(anchor) => {
-                let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Fault(
-                        place,
-                        "an alias that refers to what it is part of cannot be read".to_owned(),
-                    ));
-                };
                 if self.awaits_key() {
-                    return Err(Fault(place, "a key must be text, not an alias".to_owned()));
+                    return Err(self.fault(place, "a key must be text, not an alias"));
                 }
+                let Some(node) = self.anchors.get(&anchor).cloned() else {
+                    self.note(place, "an alias cannot refer to what it is part of; write the value out");
+                    return self.finish(Node::written(place, Content::Unresolved), 0);
+                };
                 self.size += node.size();
                 self.finish(Node { mark: place, ..node }, 0)
             }
@@ -146,6 +162,26 @@ impl Builder {
         }
     }
 
+    /// The path of what comes next.
+    fn path(&self) -> KeyPath {
+        self.frames.iter().fold(KeyPath::root(), |path, frame| match &frame.collection {
+            Collection::List(items) => path.index(items.len()),
+            Collection::Map(OpenMap { key: Some(Key::Plain(key, _)), .. }) => path.key(key),
+            Collection::Map(OpenMap { key: Some(Key::Merge(_)), .. }) => path.key("<<"),
+            Collection::Map(_) => path,
+        })
+    }
+
+    fn fault(&self, mark: Mark, text: impl Into<String>) -> Fault {
+        Fault { mark, key: self.path(), text: text.into() }
+    }
+
+    /// Notes what is wrong and does not keep the rest from being read.
+    fn note(&mut self, mark: Mark, text: impl Into<String>) {
+        let fault = self.fault(mark, text);
+        self.faults.push(fault);
+    }
+
     fn awaits_key(&self) -> bool {
         matches!(
             self.frames.last(),
@@ -161,42 +197,46 @@ impl Builder {
         place: Mark,
     ) -> Result<Option<Node>, Fault> {
         if self.awaits_key() {
-            return Err(Fault(place, "a key must be text, not a list or a map".to_owned()));
+            return Err(self.fault(place, "a key must be text, not a list or a map"));
         }
         if let Some(tag) =
             tag.filter(|tag| !(tag.is_yaml_core_schema() && matches!(&*tag.suffix, "map" | "seq")))
         {
-            return Err(Fault(place, format!("the tag {tag} is not known here; remove it")));
+            self.note(place, format!("the tag {tag} is not known here; remove it"));
         }
         if self.frames.len() >= DEEPEST {
-            return Err(Fault(place, format!("is nested more than {DEEPEST} levels deep")));
+            let text = format!("is nested more than {DEEPEST} levels deep; no recipe needs that");
+            return Err(Fault { mark: place, key: KeyPath::root(), text });
         }
         self.frames.push(Frame { mark: place, anchor, collection });
         Ok(None)
     }
 
-    fn key(&mut self, text: String, style: ScalarStyle, place: Mark) -> Result<(), Fault> {
+    fn key(&mut self, text: String, style: ScalarStyle, place: Mark) {
         let plain = style == ScalarStyle::Plain && self.language == Language::Yaml;
-        let is_text = !plain || matches!(scalar::plain(&text), Some(Content::Text(_)));
-        if !is_text {
-            return Err(Fault(place, format!("the key `{text}` is not text in YAML 1.1; put it in quotes")));
+        if plain && !matches!(scalar::plain(&text), Some(Content::Text(_))) {
+            let is = match scalar::plain(&text) {
+                Some(Content::Bool(flag)) => flag.to_string(),
+                Some(Content::Null) => "nothing".to_owned(),
+                _ => "a number".to_owned(),
+            };
+            let key = self.path().key(&text);
+            let text = format!("the key `{text}` is {is} in YAML 1.1, not text; put it in quotes");
+            self.faults.push(Fault { mark: place, key, text });
         }
         if let Some(Frame { collection: Collection::Map(map), .. }) = self.frames.last_mut() {
             map.key = Some(if plain && text == "<<" { Key::Merge(place) } else { Key::Plain(text, place) });
         }
-        Ok(())
     }
 
-    fn scalar(
-        &self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        place: Mark,
-    ) -> Result<Content, Fault> {
+    /// The value, or why there is none.
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Content, String> {
         let plain = |text: &str| {
-            scalar::plain(text)
-                .ok_or_else(|| Fault(place, format!("`{text}` is not a number that can be used here")))
+            scalar::plain(text).ok_or_else(|| {
+                format!(
+                    "`{text}` is not a number that can be used here; write a finite one, or put it in quotes"
+                )
+            })
         };
         let Some(tag) = tag else {
             return match (style, self.language) {
@@ -212,9 +252,9 @@ impl Builder {
             "bool" | "int" | "float" => match (kind, plain(text)?) {
                 ("bool", flag @ Content::Bool(_)) => Ok(flag),
                 ("int" | "float", number @ Content::Number(_)) => Ok(number),
-                _ => Err(Fault(place, format!("`{text}` is not what its tag !!{kind} says"))),
+                _ => Err(format!("is not what its tag !!{kind} says; remove the tag, or correct the value")),
             },
-            _ => Err(Fault(place, format!("the tag {tag} is not known here; remove it"))),
+            _ => Err(format!("the tag {tag} is not known here; remove it")),
         }
     }
 
@@ -222,11 +262,13 @@ impl Builder {
     fn finish(&mut self, node: Node, anchor: usize) -> Result<Option<Node>, Fault> {
         self.size += 1;
         if self.size > MOST_NODES {
-            return Err(Fault(node.mark, "its aliases stand for more than can be read".to_owned()));
+            let text = "its aliases stand for more than can be read; write out what is meant".to_owned();
+            return Err(Fault { mark: node.mark, key: KeyPath::root(), text });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
+        let path = self.path();
         match self.frames.last_mut() {
             None => return Ok(Some(node)),
             Some(Frame { collection: Collection::List(items), .. }) => items.push(node),
@@ -234,13 +276,25 @@ impl Builder {
                 Some(Key::Plain(key, key_mark)) => {
                     if let Some(earlier) = map.entries.iter().position(|entry| entry.key == key) {
                         map.entries.remove(earlier);
-                        self.twice.push((key_mark, key.clone()));
+                        let text = "is given twice; the last one counts".to_owned();
+                        self.twice.push(Fault { mark: key_mark, key: path, text });
                     }
                     map.entries.push(Entry { key, key_mark, value: node });
                 }
-                Some(Key::Merge(key_mark)) => map.merge(node, key_mark)?,
+                Some(Key::Merge(key_mark)) => {
+                    if let Err(mark) = map.merge(node, key_mark) {
+                        let text = "`<<` takes a map or a list of maps".to_owned();
+                        self.faults.push(Fault { mark, key: path, text });
+                    }
+                }
                 // `awaits_key` sends every node without a pending key elsewhere.
-                None => return Err(Fault(node.mark, "a value without a key".to_owned())),
+                None => {
+                    return Err(Fault {
+                        mark: node.mark,
+                        key: path,
+                        text: "is a value without a key".to_owned(),
+                    });
+                }
             },
         }
         Ok(None)
@@ -248,19 +302,20 @@ impl Builder {
 }
 
 impl OpenMap {
-    /// `<<: *map` or `<<: [*map, *map]`: of several maps in a list the first one counts.
-    fn merge(&mut self, node: Node, key_mark: Mark) -> Result<(), Fault> {
+    /// `<<: *map` or `<<: [*map, *map]`: of several maps in a list the first one counts. Where anything else
+    /// stands, the error is its place.
+    fn merge(&mut self, node: Node, key_mark: Mark) -> Result<(), Mark> {
         match node.content {
             Content::Map(entries) => self.merged.extend(entries),
             Content::List(maps) => {
                 for map in maps.into_iter().rev() {
-                    let Content::Map(entries) = map.content else {
-                        return Err(Fault(map.mark, "`<<` takes a map or a list of maps".to_owned()));
-                    };
+                    let Content::Map(entries) = map.content else { return Err(map.mark) };
                     self.merged.extend(entries);
                 }
             }
-            _ => return Err(Fault(key_mark, "`<<` takes a map or a list of maps".to_owned())),
+            // What cannot be read has its error.
+            Content::Unresolved => {}
+            _ => return Err(key_mark),
         }
         Ok(())
     }

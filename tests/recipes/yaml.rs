@@ -11,7 +11,10 @@ use crate::directory::{Directory, errors, minimal};
 
 fn read(name: &str, text: &str) -> Result<Value, String> {
     let document = Document::parse(Path::new(name), text).map_err(|problem| problem.to_string())?;
-    Ok(document.root.to_json().unwrap())
+    match document.errors.first() {
+        None => Ok(document.root.to_json().unwrap()),
+        Some(problem) => Err(problem.to_string()),
+    }
 }
 
 fn yaml(text: &str) -> Value {
@@ -51,18 +54,41 @@ fn a_json_file_is_read_as_json() {
 fn what_cannot_be_a_recipe_is_refused_with_its_place() {
     let cases = [
         ("a: 1\n---\nb: 2\n", "a.yml:2:1: a file holds one document"),
-        ("yes: 1\n", "a.yml:1:1: the key `yes` is not text in YAML 1.1; put it in quotes"),
+        ("yes: 1\n", "a.yml:1:1: yes: the key `yes` is true in YAML 1.1, not text; put it in quotes"),
+        ("a: {1: b}\n", "a.yml:1:5: a.1: the key `1` is a number in YAML 1.1, not text"),
+        ("a: {~: b}\n", "a.yml:1:5: a.~: the key `~` is nothing in YAML 1.1, not text"),
         ("[a]: 1\n", "a.yml:1:1: a key must be text"),
-        ("a: !ruby/object x\n", "a.yml:1:4: the tag !ruby/object is not known here"),
-        ("a: .inf\n", "a.yml:1:4: `.inf` is not a number that can be used here"),
-        ("a: &a [*a]\n", "a.yml:1:8: an alias that refers to what it is part of"),
+        ("a: {[b]: 1}\n", "a.yml:1:5: a: a key must be text"),
+        ("a: !ruby/object x\n", "a.yml:1:4: a: the tag !ruby/object is not known here"),
+        ("a: [1, !x {}]\n", "a.yml:1:8: a[1]: the tag !x is not known here"),
+        ("a: !!int x\n", "a.yml:1:4: a: is not what its tag !!int says"),
+        ("a: {b: [1, .inf]}\n", "a.yml:1:12: a.b[1]: `.inf` is not a number that can be used here"),
+        ("a: &a [*a]\n", "a.yml:1:8: a[0]: an alias cannot refer to what it is part of"),
         ("a: *b\n", "a.yml:1:4: is not valid YAML: "),
-        ("a:\n  <<: 1\n", "a.yml:2:3: `<<` takes a map or a list of maps"),
+        ("a:\n  <<: 1\n", "a.yml:2:3: a.<<: `<<` takes a map or a list of maps"),
+        ("a:\n  <<: [{}, 1]\n", "a.yml:2:12: a.<<: `<<` takes a map or a list of maps"),
     ];
     for (text, error) in cases {
         let found = read("a.yml", text).unwrap_err();
         assert!(found.starts_with(error), "{text:?}: {found}");
     }
+}
+
+#[test]
+fn what_cannot_be_read_hides_nothing_else_that_is_wrong() {
+    assert_eq!(
+        errors(&minimal(
+            "on: x\noptions: {max_failure_ratio: .nan, retry_cont: !x 1, concurrency: 0}\nfilter: {event_type: !mine [a]}\n"
+        )),
+        [
+            "recipe.yml:6:1: on: the key `on` is true in YAML 1.1, not text; put it in quotes",
+            "recipe.yml:6:1: on: unknown key; known here: name, enabled, source, filters, filter, transform, action, datahub, options, tests",
+            "recipe.yml:7:30: options.max_failure_ratio: `.nan` is not a number that can be used here; write a finite one, or put it in quotes",
+            "recipe.yml:7:48: options.retry_cont: the tag !x is not known here; remove it",
+            "recipe.yml:7:54: options.concurrency: expected 1 or more, found 0",
+            "recipe.yml:8:22: filter.event_type: the tag !mine is not known here; remove it",
+        ]
+    );
 }
 
 #[test]
