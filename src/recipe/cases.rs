@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
+use crate::event::{EventType, Route};
 use crate::findings::{Findings, KeyPath};
 use crate::yaml::{Document, Mark, Node, Problem, read_as};
 
@@ -84,6 +85,10 @@ pub struct Case {
     pub file: PathBuf,
     /// The line it begins at, from 1.
     pub line: usize,
+    /// Its path in that file.
+    at: KeyPath,
+    /// Whether its one event stands under `event`.
+    is_of_one: bool,
     /// The events that come in; at least one.
     pub events: Vec<EventConfig>,
     /// What must become of each.
@@ -107,25 +112,40 @@ pub enum Expected {
     DeadLetter(String),
 }
 
+/// What a case may name in a recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaseTerms {
+    /// What may drop an event, by its path.
+    pub droppers: Vec<String>,
+    /// Types of event: the standard ones, and those that the recipe has given names to.
+    pub event_types: Vec<String>,
+}
+
 /// What a `*_test.yml` holds.
 #[derive(Default)]
 pub struct CaseFile {
     /// Its cases.
     pub cases: Vec<Case>,
-    /// Variables with which the recipe is read, over those of the process.
-    pub variables: BTreeMap<String, String>,
+    /// Variables with which the recipe is read, over those of the process; `None` if an error leaves open what
+    /// they are, so that the recipe cannot be judged.
+    pub variables: Option<BTreeMap<String, String>>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// `None` if it could not be read at all.
+    document: Option<Document>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the shape of the file: the variables and each case are read by themselves, so that an error in one does not hide another"
+)]
 struct CaseFileConfig {
     /// Variables with which the recipe is read, over those of the process.
     #[serde(default)]
     environment: BTreeMap<String, String>,
     /// The cases.
-    #[expect(dead_code, reason = "the shape of the file: each case is read by itself")]
     tests: Vec<CaseConfig>,
 }
 
@@ -137,23 +157,99 @@ impl CaseFile {
             Err(problem) => return Self { problems: vec![problem], ..Self::default() },
         };
         let mut findings = Findings::default();
-        let config: Option<CaseFileConfig> = read_as(&document.root, &KeyPath::root(), &mut findings);
-        let cases = cases_of(file, &document.root, &mut findings);
+        let _: Option<CaseFileConfig> = read_as(&document.root, &KeyPath::root(), &mut findings);
+        let cases = cases_of(file, &document.root, None, &mut findings);
+        let variables = variables_of(&document);
         let (problems, _) = document.report(findings);
-        let variables = config.map(|config| config.environment).unwrap_or_default();
-        Self { cases, variables, problems }
+        Self { cases, variables, problems, document: Some(document) }
     }
 
     /// The environment with which the recipe is read.
     pub fn environment(&self, process: &Environment) -> Environment {
-        let own = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = self.variables.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
         process.with_prefix("").chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Leaves out the cases that name what their recipe does not have, and says so.
+    pub fn check_against(&mut self, terms: &CaseTerms) {
+        let Some(document) = &self.document else { return };
+        let mut findings = Findings::default();
+        self.cases.retain(|case| case.fits(terms, &mut findings));
+        let (problems, _) = document.report(findings);
+        // What could not be read has been reported.
+        self.problems.extend(problems.into_iter().filter(|problem| !document.errors.contains(problem)));
+    }
+}
+
+/// What stands under `environment`. Each part of the file is read by itself, so that an error in a case does not
+/// let the recipe seem to lack its variables.
+fn variables_of(document: &Document) -> Option<BTreeMap<String, String>> {
+    let is_known = |key: &str| matches!(key, "environment" | "tests");
+    // A misspelt `environment`, or a value in it that could not be read.
+    let root = &document.root;
+    if !document.errors.is_empty() || root.entries().iter().any(|entry| !is_known(&entry.key)) {
+        return None;
+    }
+    let Some(node) = root.get("environment") else { return Some(BTreeMap::new()) };
+    let mut noted = Findings::default();
+    let variables = read_as(node, &KeyPath::root(), &mut noted);
+    variables.filter(|_| noted.errors() == 0)
+}
+
+impl CaseTerms {
+    /// What a recipe's cases may name; `topics` are those that it reads.
+    pub(super) fn of(root: &Node, topics: &[(String, Route)]) -> Self {
+        let list = |key: &str| root.get(key).map(Node::items).unwrap_or_default();
+        let mut droppers = vec!["source".to_owned()];
+        droppers.extend((0..list("filters").len()).map(|index| format!("filters[{index}]")));
+        droppers.extend(root.get("filter").map(|_| "filter".to_owned()));
+        let is_filter = |node: &Node| node.get("type").and_then(Node::text) == Some("filter");
+        let filters = list("transform").iter().enumerate().filter(|(_, transform)| is_filter(transform));
+        droppers.extend(filters.map(|(index, _)| format!("transform[{index}]")));
+        let mut event_types: Vec<String> = EventType::STANDARD.iter().map(ToString::to_string).collect();
+        for event_type in topics.iter().flat_map(|(_, route)| route.event_types()) {
+            if !event_types.iter().any(|known| known == event_type.as_str()) {
+                event_types.push(event_type.to_string());
+            }
+        }
+        Self { droppers, event_types }
+    }
+}
+
+impl Case {
+    /// Whether the recipe has what the case names; what it does not have is noted.
+    fn fits(&self, terms: &CaseTerms, findings: &mut Findings) -> bool {
+        let errors = findings.errors();
+        for (index, event) in self.events.iter().enumerate() {
+            let name = &event.event_type;
+            if !terms.event_types.contains(name) {
+                let at =
+                    if self.is_of_one { self.at.key("event") } else { self.at.key("events").index(index) };
+                let types = terms.event_types.join(", ");
+                let text = format!("no event has the type \"{name}\"; types are {types}");
+                findings.error(&at.key("event_type"), text);
+            }
+        }
+        if let Expected::DroppedBy(path) = &self.expected
+            && !terms.droppers.contains(path)
+        {
+            let droppers = terms.droppers.join(", ");
+            let text =
+                format!("expected what may drop an event in this recipe ({droppers}), found \"{path}\"");
+            findings.error(&self.at.key("expect").key("dropped_by"), text);
+        }
+        findings.errors() == errors
     }
 }
 
 /// The cases under `tests`, whose shape has been checked with the whole; what else is wrong with them is
-/// noted.
-pub(super) fn cases_of(file: &Path, root: &Node, findings: &mut Findings) -> Vec<Case> {
+/// noted. What they name is compared with `terms`, where the recipe is known.
+pub(super) fn cases_of(
+    file: &Path,
+    root: &Node,
+    terms: Option<&CaseTerms>,
+    findings: &mut Findings,
+) -> Vec<Case> {
     let at = KeyPath::root().key("tests");
     let nodes = root.get("tests").map(Node::items).unwrap_or_default();
     let mut cases = Vec::new();
@@ -163,13 +259,15 @@ pub(super) fn cases_of(file: &Path, root: &Node, findings: &mut Findings) -> Vec
         let config: Option<CaseConfig> = read_as(node, &at, &mut noted);
         // What follows from a misspelt key would only stand beside it.
         let Some(config) = config.filter(|_| noted.errors() == 0) else { continue };
-        cases.extend(case(config, file, node.mark, &at, findings));
+        let case = case(config, file, node.mark, &at, findings);
+        cases.extend(case.filter(|case| terms.is_none_or(|terms| case.fits(terms, findings))));
     }
     cases
 }
 
 fn case(config: CaseConfig, file: &Path, mark: Mark, at: &KeyPath, findings: &mut Findings) -> Option<Case> {
     let errors = findings.errors();
+    let is_of_one = config.event.is_some();
     let events = match (config.event, config.events) {
         (Some(event), None) => vec![event],
         (None, Some(events)) if !events.is_empty() => events,
@@ -180,7 +278,8 @@ fn case(config: CaseConfig, file: &Path, mark: Mark, at: &KeyPath, findings: &mu
     };
     let expected = expected(config.expect, &at.key("expect"), findings);
     let expected = expected.filter(|_| findings.errors() == errors)?;
-    Some(Case { name: config.name, file: file.to_owned(), line: mark.line, events, expected })
+    let (name, file, line, at) = (config.name, file.to_owned(), mark.line, at.clone());
+    Some(Case { name, file, line, at, is_of_one, events, expected })
 }
 
 fn expected(config: ExpectConfig, at: &KeyPath, findings: &mut Findings) -> Option<Expected> {

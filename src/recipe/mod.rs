@@ -29,7 +29,9 @@ use crate::redaction::Secrets;
 use crate::transform::Transforms;
 
 pub use crate::yaml::Problem;
-pub use cases::{Case, CaseConfig, CaseFile, EventConfig, ExpectConfig, ExpectMap, ExpectWord, Expected};
+pub use cases::{
+    Case, CaseConfig, CaseFile, CaseTerms, EventConfig, ExpectConfig, ExpectMap, ExpectWord, Expected,
+};
 pub use files::recipe_files;
 pub use load::{Disabled, Loaded, load};
 pub use private_files::PrivateFiles;
@@ -65,6 +67,8 @@ pub struct Recipe {
     pub datahub: Option<DatahubSettings>,
     /// The cases that stand in the recipe itself.
     pub cases: Vec<Case>,
+    /// What cases may name in it.
+    pub case_terms: CaseTerms,
     /// What no text that leaves the program may show.
     pub secrets: Secrets,
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use super::Recipe;
-use super::cases::cases_of;
+use super::cases::{CaseTerms, cases_of};
 use super::kinds::{ACTIONS, FILTERS, SOURCES, TRANSFORMS};
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
@@ -69,13 +69,15 @@ pub(super) fn read(
     });
     // An error elsewhere in the source does not hide which topics are read.
     let topics = source.as_ref().and_then(|source| source.topics(environment));
-    let mut arriving =
-        topics.map_or_else(Arriving::unknown, |topics| Arriving::on(topics.iter().map(|(_, route)| route)));
+    let mut arriving = topics
+        .as_ref()
+        .map_or_else(Arriving::unknown, |topics| Arriving::on(topics.iter().map(|(_, route)| route)));
     let filters = filters(root, &mut arriving, findings);
     let transforms = transforms(root, &mut arriving, findings);
     let action = action(root, findings);
     let datahub = datahub(root, environment, findings);
-    let cases = cases_of(file, root, findings);
+    let case_terms = topics.map(|topics| CaseTerms::of(root, &topics));
+    let cases = cases_of(file, root, case_terms.as_ref(), findings);
     let options = part::<OptionsConfig>(root, "options").unwrap_or_default();
     let async_commit = source.as_ref().and_then(KafkaSourceConfig::async_commit);
     let delivery = options.resolve(&top.key("options"), async_commit, findings);
@@ -105,6 +107,7 @@ pub(super) fn read(
         delivery: DeliverySettings { attempt_deadline: source.attempt_deadline(), ..delivery? },
         datahub,
         cases,
+        case_terms: case_terms?,
         secrets,
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
-use crate::directory::{Directory, minimal};
+use crate::directory::{Directory, minimal, with_source};
 
 /// Exit code and standard output, without the directory's path.
 fn test(path: &Path, variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -161,14 +161,109 @@ fn an_event_that_cannot_be_as_it_is_written_fails_its_case() {
             "has no field `aspectname`; remove it",
         ),
         (change_log("{entityType: dataset}"), "lacks its field `changeType`"),
-        (
-            "- {name: one, event: {event_type: EntityChange, event: {}}, expect: dropped}\n".to_owned(),
-            "no event has the type \"EntityChange\"; types are MetadataChangeLogEvent_v1, ",
-        ),
     ] {
         let (code, output) = test(with_cases(&cases).path(), &[]);
         assert_eq!(code, Some(1), "{output}");
         assert!(output.contains(text), "{text}\nin\n{output}");
+    }
+}
+
+#[test]
+fn what_a_case_names_and_its_recipe_does_not_have_is_an_error_with_its_line() {
+    let cases = format!(
+        "- name: one
+  event: {tag}
+  expect: {{dropped_by: 'filters[1]'}}
+- name: two
+  events:
+  - {tag}
+  - {{event_type: EntityChange, event: {{}}}}
+  expect: unchanged
+- name: three
+  event: {tag}
+  expect: unchanged
+",
+        tag = entity_change("TAG")
+    );
+    let dropper = "tests[0].expect.dropped_by: expected what may drop an event in this recipe (source, filters[0], transform[1]), found \"filters[1]\"";
+    let types = "MetadataChangeLogEvent_v1, EntityChangeEvent_v1, RelationshipChangeEvent_v1, PlatformEvent_v1, MetadataChangeProposalEvent_v1, FailedMetadataChangeProposalEvent_v1, Mine";
+    let event_type =
+        format!("tests[1].events[1].event_type: no event has the type \"EntityChange\"; types are {types}");
+    let recipe = format!(
+        "{}{TAGS}transform:\n  - {{type: project, config: {{drop: [auditStamp.time]}}}}\n  - {{type: filter, config: {{event_type: EntityChangeEvent_v1}}}}\n",
+        with_source("    topic_routes: {avro: {a: Mine}, pe: b}\n")
+    );
+    let beside = Directory::with(&[("a.yml", &recipe), ("a_test.yml", &format!("tests:\n{cases}"))]);
+    let (code, output) = test(beside.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        output,
+        format!(
+            "error: a_test.yml:4:12: {dropper}
+error: a_test.yml:8:6: {event_type}
+p (a.yml)
+  FAIL  three
+        a_test.yml:10
+        expected: it reaches the action unchanged
+        found:    it reaches the action changed
+        - expected
+        + found
+          {{
+            \"auditStamp\": {{
+        -     \"actor\": \"a\",
+        -     \"time\": 1
+        +     \"actor\": \"a\"
+            }},
+            \"category\": \"TAG\",
+            \"entityType\": \"dataset\",
+
+1 case of 1 recipe: 1 not as expected
+"
+        )
+    );
+    let within = Directory::with(&[("a.yml", &format!("{recipe}tests:\n{cases}"))]);
+    let (code, output) = test(within.path(), &[]);
+    assert_eq!(code, Some(1));
+    for text in [dropper, &event_type] {
+        assert!(output.contains(text), "{text}\nin\n{output}");
+    }
+}
+
+#[test]
+fn an_error_in_a_case_does_not_let_its_recipe_seem_to_lack_variables() {
+    let recipe = minimal("filter: {event_type: EntityChangeEvent_v1, event: {category: '${WANTED}'}}\n");
+    let with = |cases: &str| {
+        let directory = Directory::with(&[("a.yml", &recipe), ("a_test.yml", cases)]);
+        let (code, output) = test(directory.path(), &[]);
+        assert_eq!(code, Some(1));
+        output
+    };
+    let sound = format!("{{name: it is wanted, event: {}, expect: unchanged}}", entity_change("TAG"));
+    assert_eq!(
+        with(&format!("environment: {{WANTED: TAG}}\ntests: [{{nam: one, expect: dropped}}, {sound}]\n")),
+        "error: a_test.yml:2:9: tests[0].name: is missing; add it: what the case shows, in a few words
+error: a_test.yml:2:10: tests[0].nam: unknown key; did you mean \"name\"?
+p (a.yml)
+  ok    it is wanted
+
+1 case of 1 recipe: all as expected
+"
+    );
+    let unread = "note: a.yml is not read, since the variables that its cases give it are not known\n\nno cases were run\n";
+    for (cases, error) in [
+        (
+            format!("environment: {{WANTED: 7}}\ntests: [{sound}]\n"),
+            "a_test.yml:1:15: environment.WANTED: expected text, found 7; put it in quotes",
+        ),
+        (
+            format!("enviroment: {{WANTED: TAG}}\ntests: [{sound}]\n"),
+            "a_test.yml:1:1: enviroment: unknown key; did you mean \"environment\"?",
+        ),
+        ("environment: {\n".to_owned(), "a_test.yml:2:1: is not valid YAML: "),
+    ] {
+        let output = with(&cases);
+        assert!(output.starts_with(&format!("error: {error}")) && output.ends_with(unread), "{output}");
+        assert_eq!(output.matches("error: ").count(), 1, "{output}");
     }
 }
 

@@ -15,7 +15,7 @@ use self::written::Writers;
 use super::colour::Colours;
 use crate::environment::Environment;
 use crate::pipeline::Trial;
-use crate::recipe::{self, Case, CaseFile, Recipe};
+use crate::recipe::{self, Case, CaseFile, Loaded, Recipe};
 use crate::yaml::Problem;
 
 const EXAMPLES: &str = "\
@@ -94,15 +94,26 @@ fn test_recipe(
     report: &mut Report<'_>,
     tally: &mut Tally,
 ) -> io::Result<()> {
-    let beside = case_files(file);
-    let beside: Vec<CaseFile> = beside.iter().map(|file| CaseFile::read(file)).collect();
+    let mut beside: Vec<CaseFile> = case_files(file).iter().map(|file| CaseFile::read(file)).collect();
     let environment =
         beside.iter().fold(environment.clone(), |environment, file| file.environment(&environment));
-    let loaded = recipe::load(std::slice::from_ref(&file.to_owned()), &environment);
+    let are_variables_known = beside.iter().all(|file| file.variables.is_some());
+    // Read without its variables a recipe would seem to lack them.
+    let loaded = match are_variables_known {
+        true => recipe::load(std::slice::from_ref(&file.to_owned()), &environment),
+        false => Loaded::default(),
+    };
+    if let [recipe] = loaded.recipes.as_slice() {
+        beside.iter_mut().for_each(|cases| cases.check_against(&recipe.case_terms));
+    }
     let problems = loaded.problems.iter().chain(beside.iter().flat_map(|file| &file.problems));
     for problem in problems {
         report.problem(problem)?;
         tally.broken = true;
+    }
+    if !are_variables_known {
+        let text = "is not read, since the variables that its cases give it are not known";
+        report.note(&format!("{} {text}", file.display()))?;
     }
     for disabled in &loaded.disabled {
         report.note(&format!("{} is disabled, so its cases are not run", disabled.file.display()))?;
