@@ -35,8 +35,8 @@ pub struct DatahubConfig {
     /// Time-out of one request, in seconds (default 30).
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 3600))]
     pub timeout_sec: Option<f64>,
-    /// Further headers of each request.
-    #[schemars(extend("x-secret" = true))]
+    /// Further headers of each request, name and value; a value may be a secret.
+    #[schemars(extend("x-secret" = true, "x-secret-keys" = "*"))]
     pub extra_headers: Option<BTreeMap<String, String>>,
     /// `true` accepts any certificate (default false).
     pub disable_ssl_verification: Option<bool>,

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use datahub_relay::action::ActionConfig;
 use datahub_relay::avro::RegistryAuth;
 use datahub_relay::datahub::DatahubAuth;
 use datahub_relay::environment::Environment;
@@ -37,6 +38,84 @@ fn a_secret_key_takes_its_value_from_a_file() {
     assert_eq!((user.as_str(), password.expose_secret()), ("me", "s3cr3t"));
     let DatahubAuth::Token(token) = recipe.datahub.unwrap().auth else { panic!("a token") };
     assert_eq!(token.expose_secret(), "t0k3n");
+}
+
+/// Every key of these structs whose value is a secret and text, as (the struct, the key).
+fn secret_keys() -> Vec<(&'static str, String)> {
+    let structs = [
+        ("source", schemars::schema_for!(datahub_relay::kafka::KafkaSourceConfig).to_value()),
+        ("datahub", schemars::schema_for!(datahub_relay::datahub::DatahubConfig).to_value()),
+        ("webhook", schemars::schema_for!(datahub_relay::action::WebhookConfig).to_value()),
+    ];
+    let mut found = Vec::new();
+    for (name, schema) in structs {
+        let mut waiting = vec![&schema];
+        while let Some(schema) = waiting.pop() {
+            for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+                let takes_text = property["type"].to_string().contains("string");
+                if takes_text && property["x-secret"] == true {
+                    found.push((name, key.clone()));
+                }
+                for listed in property["x-secret-keys"].as_array().into_iter().flatten() {
+                    found.push((name, listed.as_str().unwrap().to_owned()));
+                }
+            }
+            waiting.extend(schema["$defs"].as_object().into_iter().flat_map(|structs| structs.values()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_secret_key_takes_its_value_from_a_file() {
+    let keys = secret_keys();
+    let names: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+    for known in
+        ["sasl.password", "ssl.key.password", "basic.auth.user.info", "bearer.auth.token", "token", "url"]
+    {
+        assert!(names.contains(&known), "{known} in {names:?}");
+    }
+    let secrets = Directory::with(&[("secret", "https://me:p4ssw0rd@host/\n")]);
+    for (name, key) in keys {
+        let entry = format!("{key}_file: {}", secrets.file("secret").display());
+        let registry = ["basic.auth.user.info", "bearer.auth.token"].contains(&&*key);
+        let recipe = match name {
+            "source" if registry => {
+                with_source(&format!("    connection: {{schema_registry_config: {{{entry}}}}}\n"))
+            }
+            "source" => with_source(&format!("    connection: {{consumer_config: {{{entry}}}}}\n")),
+            "datahub" => {
+                with_source("    {}\n") + &format!("datahub: {{server: \"http://gms:8080\", {entry}}}\n")
+            }
+            _ => {
+                format!("name: p\nsource: {{type: kafka}}\naction: {{type: webhook, config: {{{entry}}}}}\n")
+            }
+        };
+        let directory = Directory::with(&[("recipe.yml", &recipe)]);
+        let problems = directory.lines(&directory.load(&Environment::default()).problems);
+        // A key in PEM, say, is something else than this file holds; that is not what is asked here.
+        for problem in problems {
+            let is_unknown = ["unknown key", "No such configuration property", "is missing"];
+            assert!(is_unknown.iter().all(|text| !problem.contains(text)), "{key}_file: {problem}");
+            assert!(!problem.contains("p4ssw0rd"), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn each_header_takes_its_value_from_a_file() {
+    let secrets = Directory::with(&[("secret", "Basic s3cr3t\n")]);
+    let headers = format!("{{Authorization_file: {}, X-Team: data}}", secrets.file("secret").display());
+    let recipe = format!(
+        "name: p\nsource: {{type: kafka}}\naction: {{type: webhook, config: {{url: 'http://h/', headers: {headers}}}}}\ndatahub: {{server: 'http://gms:8080', extra_headers: {headers}}}\n"
+    );
+    let recipe = crate::directory::recipe(&recipe, &Environment::default());
+    let ActionConfig::Webhook(webhook) = recipe.action else { panic!("a webhook") };
+    assert_eq!(webhook.headers["authorization"], "Basic s3cr3t");
+    let datahub = recipe.datahub.unwrap();
+    let headers: Vec<_> =
+        datahub.extra_headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(headers, [("Authorization", "Basic s3cr3t"), ("X-Team", "data")]);
 }
 
 #[test]
