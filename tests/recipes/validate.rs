@@ -1,5 +1,8 @@
 //! `datahub-relay validate`.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
 use assert_cmd::Command;
 
 use crate::directory::{Directory, minimal};
@@ -44,6 +47,25 @@ fn all_errors_of_all_recipes_come_at_once() {
 fn recipes_that_are_right_give_exit_code_0() {
     let directory = Directory::with(&[("a.yml", &minimal(""))]);
     assert_eq!(run(&directory), (Some(0), "valid: a.yml (p)\n".to_owned()));
+}
+
+#[test]
+fn neither_validate_nor_test_touches_the_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let recipe = format!(
+        "name: p\nsource:\n  type: kafka\n  config:\n    dead_letter_topic: letters\n    connection:\n      bootstrap: {address}\n      schema_registry_url: http://{address}\naction: {{type: webhook, config: {{url: 'http://{address}/'}}}}\ndatahub: {{server: 'http://{address}'}}\n"
+    );
+    let cases = "tests: [{name: one, event: {event_type: EntityChangeEvent_v1, event: {entityType: a, entityUrn: u, category: c, operation: o, auditStamp: {actor: a, time: 1}}}, expect: unchanged}]\n";
+    let directory = Directory::with(&[("a.yml", &recipe), ("a_test.yml", cases)]);
+    for command in ["validate", "test"] {
+        let mut program = Command::cargo_bin("datahub-relay").unwrap();
+        let output = program.env_clear().args([command, "-c"]).arg(directory.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", String::from_utf8_lossy(&output.stdout));
+        let called = listener.accept().map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(called, Err(ErrorKind::WouldBlock), "{command} has called somebody");
+    }
 }
 
 /// Exit code and standard error of `run --dry-run`.

@@ -235,6 +235,18 @@ fn faults() -> Vec<Fault> {
             )
         },
         Fault {
+            recipe: "filter: {event_type: MetadataChangeLogEvent_v1, event: {aspect: {value: {removed: no}}}}",
+            ..log(
+                "aspect-not-a-number",
+                "predicate that looks into an aspect",
+                Some(change_log(json!({"aspect": {
+                    "value": "{\"removed\": false, \"ratio\": NaN}", "contentType": "application/json",
+                }}))),
+                Theirs::Acts(3),
+                (2, 0),
+            )
+        },
+        Fault {
             recipe: "filter: {event_type: EntityChangeEvent_v1, event: {parameters: {day: 2024-01-31}}}",
             ..event("date", "unquoted date", payload(json!({})), Theirs::Acts(0), (3, 0))
         },
