@@ -114,6 +114,8 @@ fn put_aside(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?.file_name();
         let number = entry.to_str().and_then(|entry| entry.strip_prefix(name)?.strip_prefix('.'));
+        // `+1` and `01` parse as numbers too, but no such name is ours.
+        let number = number.filter(|number| number.starts_with(|first| matches!(first, '1'..='9')));
         if let Some(number) = number.and_then(|number| number.parse().ok()) {
             found.push((number, directory.join(&entry)));
         }

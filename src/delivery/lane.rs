@@ -1,6 +1,6 @@
 //! Lanes: the queues and tasks in which events are processed, each in its order.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ impl<P: Processor> Lanes<P> {
                 processor: Arc::clone(&self.processor),
                 budget: Arc::clone(&self.budget),
                 await_commit: self.await_commit,
-                barred: HashSet::new(),
+                barred: HashMap::new(),
                 stopped: false,
             };
             self.tasks.spawn_on(lane.run(), &self.runtime);
@@ -176,8 +176,9 @@ struct Lane<P> {
     processor: Arc<P>,
     budget: Arc<Budget>,
     await_commit: bool,
-    /// Assignments of which this lane has put an event down: nothing behind it may overtake it.
-    barred: HashSet<u64>,
+    /// Assignments of which this lane has put an event down: nothing behind it may overtake it. Those that
+    /// have ended begin nothing anyway, and are forgotten.
+    barred: HashMap<u64, Arc<PartitionEpoch>>,
     stopped: bool,
 }
 
@@ -188,18 +189,23 @@ impl<P: Processor> Lane<P> {
                 let offset = delivery.record.position.offset;
                 if !self.take_up(&delivery).await {
                     delivery.epoch.abandon(offset);
-                    self.barred.insert(delivery.epoch.number());
+                    self.bar(Arc::clone(&delivery.epoch));
                 }
                 self.budget.release(delivery.record.held_bytes());
             }
         }
     }
 
+    fn bar(&mut self, epoch: Arc<PartitionEpoch>) {
+        self.barred.retain(|_, barred| !barred.closed().is_cancelled());
+        self.barred.insert(epoch.number(), epoch);
+    }
+
     /// Takes an event as far as it gets. `false`: it is to be put down unfinished.
     async fn take_up(&mut self, delivery: &Delivery) -> bool {
         let epoch = &delivery.epoch;
         let offset = delivery.record.position.offset;
-        if self.stopped || self.barred.contains(&epoch.number()) || !epoch.anchored().await {
+        if self.stopped || self.barred.contains_key(&epoch.number()) || !epoch.anchored().await {
             return false;
         }
         if !epoch.try_start(offset) {

@@ -15,9 +15,6 @@ use crate::event::{Envelope, Stage};
 use crate::redaction::Secrets;
 use crate::telemetry::PipelineMetrics;
 
-/// The class of a failure that is the action's and not the event's.
-pub(super) const BROKEN: &str = "broken";
-
 /// Runs the action of one pipeline.
 pub(super) struct Attempts {
     pub(super) pipeline: Arc<str>,
@@ -30,6 +27,14 @@ pub(super) struct Attempts {
     /// What no error may show.
     pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,
+}
+
+/// Why no further attempt at an event is made.
+pub(super) enum GaveUp {
+    /// The event is one for the dead letters.
+    OnEvent(Failure),
+    /// Nothing is wrong with the event: the action cannot go on. It says why.
+    OnAction(String),
 }
 
 /// How one attempt failed.
@@ -45,7 +50,7 @@ impl Attempts {
         &self,
         delivery: &Delivery,
         envelope: &Envelope,
-    ) -> Result<Result<(), Failure>, Interrupted> {
+    ) -> Result<Result<(), GaveUp>, Interrupted> {
         let Self { retry, metrics, secrets, .. } = self;
         let mut attempts = 0;
         let mut first_at = None;
@@ -66,35 +71,37 @@ impl Attempts {
                     metrics.failed_attempt();
                     let failure = panicked(&self.pipeline, secrets, delivery, (Stage::Action, &*panic));
                     let first_at = first_at.unwrap_or(failure.first_at);
-                    return Ok(Err(Failure { attempts, first_at, ..failure }));
+                    return Ok(Err(GaveUp::OnEvent(Failure { attempts, first_at, ..failure })));
                 }
             };
             metrics.failed_attempt();
             let now = SystemTime::now();
             let first_at = *first_at.get_or_insert(now);
-            let (class, retry_after) = match &error {
-                ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => ("", *retry_after),
-                ActionError::Retryable { .. } if late => ("deadline", None),
-                ActionError::Retryable { .. } => ("retries_exhausted", None),
-                ActionError::Permanent { .. } => ("permanent", None),
-                ActionError::Broken { .. } => (BROKEN, None),
-            };
             let message = secrets.redact(&error.to_string()).into_owned();
-            if !class.is_empty() {
-                return Ok(Err(Failure {
-                    stage: Stage::Action,
-                    class,
-                    message,
-                    http_status: error.http_status(),
-                    attempts,
-                    first_at,
-                    last_at: now,
-                }));
-            }
-            metrics.retried();
-            let position = &delivery.record.position;
-            tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {message}");
-            wait(delivery, retry.wait_before(attempts, retry_after, fastrand::f64())).await?;
+            let class = match &error {
+                ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => {
+                    metrics.retried();
+                    let position = &delivery.record.position;
+                    tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {message}");
+                    wait(delivery, retry.wait_before(attempts, *retry_after, fastrand::f64())).await?;
+                    continue;
+                }
+                ActionError::Retryable { .. } if late => "deadline",
+                ActionError::Retryable { .. } => "retries_exhausted",
+                ActionError::Permanent { .. } => "permanent",
+                ActionError::Broken { .. } => return Ok(Err(GaveUp::OnAction(message))),
+            };
+            let http_status = error.http_status();
+            let failure = Failure {
+                stage: Stage::Action,
+                class,
+                message,
+                http_status,
+                attempts,
+                first_at,
+                last_at: now,
+            };
+            return Ok(Err(GaveUp::OnEvent(failure)));
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::attempts::{Attempts, BROKEN};
+use super::attempts::{Attempts, GaveUp};
 use super::storing::WaitingLetters;
 use super::tally::Tally;
 use crate::avro::{DecodeError, Decoded, Decoder, SchemaRegistry};
@@ -164,13 +164,11 @@ impl Stages {
                 }
                 Ok(Outcome::Acted(position()))
             }
-            // Nothing is wrong with the event: it is no dead letter, and comes again.
-            Err(failure) if failure.class == BROKEN => {
-                Ok(Outcome::Failed(position(), failure.stage, failure.message))
-            }
+            // It is no dead letter, and comes again.
+            Err(GaveUp::OnAction(message)) => Ok(Outcome::Failed(position(), Stage::Action, message)),
             // The event as it was before the transforms, as the Python framework has it: who replays the
             // letter takes it through them again.
-            Err(failure) => self.give_up(delivery, Some(envelope), failure).await,
+            Err(GaveUp::OnEvent(failure)) => self.give_up(delivery, Some(envelope), failure).await,
         }
     }
 

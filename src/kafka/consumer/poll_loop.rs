@@ -240,12 +240,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Tells what was counted.
     pub(super) fn report(&mut self) {
         self.reported = Instant::now();
+        self.report_received();
         let reports = &self.parts.reports;
         reports.polling();
-        for slot in self.slots.iter_mut().filter(|slot| slot.received > 0) {
-            let records = std::mem::take(&mut slot.received);
-            reports.received(&slot.source().topic, records);
-        }
         for reason in DropReason::ALL {
             let records = std::mem::take(&mut self.dropped[reason as usize]);
             if records > 0 {
@@ -260,6 +257,14 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.tend_gaps();
         if let Some(statistics) = self.consumer.context().take_statistics() {
             self.report_statistics(&statistics);
+        }
+    }
+
+    /// Tells how many records came. A slot takes what it has not told along when it goes.
+    pub(super) fn report_received(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.received > 0) {
+            let records = std::mem::take(&mut slot.received);
+            self.parts.reports.received(&slot.source().topic, records);
         }
     }
 

@@ -144,6 +144,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         let sources: Vec<TopicPartition> = moves.iter().map(|start| start.source.clone()).collect();
         self.resume_before_leaving(&sources);
+        self.report_received();
         for slot in self.slots.remove(&sources) {
             slot.epoch.close();
         }

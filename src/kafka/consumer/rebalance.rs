@@ -83,6 +83,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             self.drain_and_commit(given_up, self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline)));
         }
         self.resume_before_leaving(partitions);
+        self.report_received();
         let removed = self.slots.remove(partitions);
         for slot in &removed {
             slot.epoch.close();
