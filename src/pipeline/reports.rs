@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::{CommitsFail, Gap, RebalanceKind, Reports, ScreenCounts};
+use crate::kafka::{CommitsFail, Gap, RebalanceKind, Reports, ScreenCounts, UnreadableTopic};
 use crate::telemetry::{Condition, EarlyFilter, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
 
 /// Passes on what the polling thread and the committer of one pipeline tell.
@@ -118,6 +118,15 @@ impl Reports for PipelineReports {
         let text =
             format!("{}; once this is known: datahub-relay offsets acknowledge -c RECIPE", gaps.join("; "));
         self.health.lacks(Condition::Records, text);
+    }
+
+    fn unreadable(&self, topics: &[UnreadableTopic]) {
+        if topics.is_empty() {
+            self.health.holds(Condition::Topics);
+            return;
+        }
+        let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
+        self.health.lacks(Condition::Topics, topics.join("; "));
     }
 
     fn commit_confirmed(&self, took: Duration) {

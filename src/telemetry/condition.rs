@@ -15,6 +15,8 @@ pub enum Condition {
     DeadLetters,
     /// All records are there that are to be read next. Holds until a partition waits at a gap.
     Records,
+    /// All topics can be read that were there. Holds until one was deleted or may not be read.
+    Topics,
     /// What is finished can be committed. Holds until commits fail again and again.
     Commits,
 }
@@ -35,6 +37,7 @@ impl Condition {
             Self::Registry => "registry",
             Self::DeadLetters => "dead_letters",
             Self::Records => "records",
+            Self::Topics => "topics",
             Self::Commits => "commits",
         }
     }

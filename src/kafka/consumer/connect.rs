@@ -52,7 +52,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 Ok(topics) => {
                     reached = true;
                     self.parts.reports.trouble(None);
-                    topics.iter().for_each(|(topic, error)| warn_about(topic, *error));
+                    self.take_topics(&topics);
                 }
                 Err(source) => {
                     self.judge(source, began.elapsed())?;
@@ -73,6 +73,17 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let timeout = left.map_or(ATTEMPT, |left| left.clamp(NOTICE, ATTEMPT));
         let inquiry = std::thread::Builder::new().name("connect".to_owned());
         inquiry.spawn(move || ask(&consumer, topics, timeout)).map_err(ConsumerError::Thread)
+    }
+
+    /// The brokers have answered: which topics are there, and what is `wrong` with the others?
+    fn take_topics(&mut self, wrong: &[(String, RDKafkaErrorCode)]) {
+        for (topic, _) in &self.parts.settings.topics {
+            match wrong.iter().find(|(wrong, _)| wrong == topic) {
+                None => self.topics.exists(&topic.as_str().into()),
+                Some((_, error)) if warn_about(topic, *error) => {}
+                Some(_) => self.topics.doubt(&self.parts.settings),
+            }
+        }
     }
 
     /// An attempt has failed: is there time for another one?
@@ -135,12 +146,17 @@ fn ask(
     Ok(wrong)
 }
 
-fn warn_about(topic: &str, error: RDKafkaErrorCode) {
-    match error {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => tracing::warn!(
+/// Says what is wrong with a topic, and whether it is only not there yet.
+fn warn_about(topic: &str, error: RDKafkaErrorCode) -> bool {
+    let is_missing =
+        matches!(error, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic);
+    if is_missing {
+        tracing::warn!(
             topic,
             "the topic does not exist; it is consumed once it does. Is its name right (topic_routes)?"
-        ),
-        _ => tracing::warn!(topic, %error, "the topic cannot be read"),
+        );
+    } else {
+        tracing::warn!(topic, %error, "the topic cannot be read");
     }
+    is_missing
 }

@@ -23,13 +23,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::committer::{CommitBell, CommitSettings, Committer};
 use super::idle::Idle;
+use super::log_ends::LogEnds;
 use super::positions::Doubts;
 use super::reports::Reports;
 use super::screen::Screen;
 use super::slots::Slots;
+use super::topic_watch::TopicWatch;
 use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
-use crate::event::DropReason;
+use crate::event::{DropReason, TopicPartition};
 use crate::kafka::client::{ConsumerError, RebalanceRequest, RelayConsumer, RelayContext};
 use crate::kafka::source::{ConsumerSettings, StartPosition, consumer_config};
 
@@ -44,6 +46,9 @@ const RECORDS_PER_LOOK: u32 = 256;
 
 /// Time between two reports of what was counted.
 const REPORT: Duration = Duration::from_millis(200);
+
+/// So often the ends of logs are looked up while a partition may stand still.
+const LOOKS_AT_ENDS: u32 = 3;
 
 /// What the consumer of one pipeline is made of.
 pub struct ConsumerParts<S> {
@@ -87,6 +92,10 @@ pub(super) struct PollLoop<S, P> {
     pub(super) idle: Idle,
     /// Notices partitions that stand still.
     watchdog: Watchdog,
+    /// Where logs end, for the watchdog and the lag.
+    pub(super) log_ends: LogEnds,
+    /// Notices topics that cannot be read any more.
+    pub(super) topics: TopicWatch,
     /// When a stop began to drain: no revocation may take longer than what is left of it.
     pub(super) stop_by: Option<Instant>,
     /// Where the lanes run.
@@ -128,6 +137,8 @@ pub fn consume<S: Screen, P: Processor>(
         Arc::clone(&parts.reports),
     )
     .map_err(ConsumerError::Thread)?;
+    let log_ends = LogEnds::watch(Arc::clone(&consumer), parts.stall_after / LOOKS_AT_ENDS)
+        .map_err(ConsumerError::Thread)?;
     let half_poll_interval = max_poll_interval(&config) / 2;
     let lanes = lanes(committer.bell().clone());
     let runtime = lanes.runtime().clone();
@@ -138,6 +149,8 @@ pub fn consume<S: Screen, P: Processor>(
         idle: Idle::new(parts.settings.idle_timeout, Instant::now()),
         drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
         watchdog: Watchdog::new(parts.stall_after),
+        log_ends,
+        topics: TopicWatch::default(),
         parts,
         lanes,
         committer,
@@ -197,7 +210,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
     /// Whether the recipe lets the pipeline end because nothing comes any more, and nothing is in flight.
     fn has_idled(&mut self) -> bool {
-        if self.waiting || self.trouble || self.slots.iter().any(|slot| slot.gap.is_some()) {
+        let trouble = self.trouble || self.topics.in_doubt();
+        if self.waiting || trouble || self.slots.iter().any(|slot| slot.gap.is_some()) {
             // Nothing could come, or not from a partition that waits at a gap.
             self.idle.came();
         }
@@ -255,6 +269,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let paused = self.slots.iter().filter(|slot| slot.paused).count();
         reports.paused(paused, std::mem::take(&mut self.pauses));
         self.tend_gaps();
+        self.tend_topics();
         if let Some(statistics) = self.consumer.context().take_statistics() {
             self.report_statistics(&statistics);
         }
@@ -269,13 +284,14 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     }
 
     fn report_statistics(&mut self, statistics: &Statistics) {
+        self.log_ends.want(self.slots.iter().map(|slot| slot.source().clone()).collect());
         let reports = &self.parts.reports;
         for slot in self.slots.iter() {
             let source = slot.source();
             // Negative until librdkafka knows it.
             let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
             if let Some(figures) = figures_of(statistics, source)
-                && let Some(end) = known(figures.ls_offset)
+                && let Some(end) = known(figures.ls_offset).max(self.log_ends.of(source))
             {
                 reports.position(source, slot.epoch.committed_offset(), known(figures.lo_offset), end);
             }
@@ -284,7 +300,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if connected && std::mem::take(&mut self.trouble) {
             reports.trouble(None);
         }
-        if let Some(changed) = self.watchdog.look(self.slots.iter(), statistics, connected) {
+        // A topic that cannot be read is told as such.
+        let readable = self.slots.iter().filter(|slot| !self.topics.is_unreadable(&slot.source().topic));
+        let ends = |source: &TopicPartition| self.log_ends.of(source);
+        if let Some(changed) = self.watchdog.look(readable, statistics, connected, ends) {
             reports.stalled(changed);
         }
         self.find_stopped(statistics);
@@ -306,9 +325,17 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 self.waiting = true;
                 Ok(())
             }
-            _ => {
+            code => {
                 self.trouble = true;
                 self.parts.reports.trouble(Some(&error));
+                match code {
+                    Some(
+                        RDKafkaErrorCode::TopicAuthorizationFailed
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownTopic,
+                    ) => self.topics.doubt(&self.parts.settings),
+                    _ => {}
+                }
                 Ok(())
             }
         }

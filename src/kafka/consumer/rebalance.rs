@@ -53,6 +53,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.reset &= !reset;
         let slots: Vec<Slot> = starts.iter().map(|start| self.open_slot(start)).collect();
         for slot in &slots {
+            self.topics.exists(&slot.source().topic);
             tracing::info!(
                 partition = %slot.source(),
                 offset = slot.next,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 
 use super::screen::ScreenCounts;
+use super::topic_watch::UnreadableTopic;
 use crate::event::{DropReason, TopicPartition};
 use crate::kafka::gaps::Gap;
 
@@ -55,6 +56,9 @@ pub trait Reports: Send + Sync + 'static {
     /// The gaps at which partitions wait until somebody says that they are known. Called several times a
     /// second while there is one, and once with none when the last is passed.
     fn waits_at(&self, gaps: &[&Gap]);
+
+    /// The topics that cannot be read. Called when they are others than before.
+    fn unreadable(&self, topics: &[UnreadableTopic]);
 
     /// A synchronous commit was confirmed after `took`.
     fn commit_confirmed(&self, took: Duration);

@@ -35,8 +35,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.slots.iter().for_each(|slot| slot.epoch.close());
         self.report();
         self.leave_group();
-        let Self { consumer, lanes, committer, slots, runtime, .. } = self;
+        let Self { consumer, lanes, committer, slots, log_ends, runtime, .. } = self;
         drop(slots);
+        // Its thread holds the consumer too.
+        drop(log_ends);
         wait_for_lanes(&runtime, lanes.close());
         let committed = join(committer.stop());
         consumer.context().close();

@@ -33,19 +33,20 @@ impl Watchdog {
         Self { patience, standing: HashMap::new(), barking: false }
     }
 
-    /// Looks at all partitions. `Some` if what is to be said has changed: why the pipeline stands, or
+    /// Looks at all partitions, whose logs end at `ends` as far as that was looked up. `Some` if what is to be said has changed: why the pipeline stands, or
     /// that it moves again.
     pub(super) fn look<'a>(
         &mut self,
         slots: impl Iterator<Item = &'a Slot>,
         statistics: &Statistics,
         connected: bool,
+        ends: impl Fn(&TopicPartition) -> Option<i64>,
     ) -> Option<Option<String>> {
         let before = std::mem::take(&mut self.standing);
         let mut stalled = None;
         for slot in slots {
             let source = slot.source();
-            let more = figures_of(statistics, source).is_some_and(|figures| has_more(slot.next, figures));
+            let more = has_more(slot.next, figures_of(statistics, source), ends(source));
             let free =
                 !slot.paused && slot.move_to.is_none() && slot.gap.is_none() && slot.epoch.unfinished() == 0;
             if !(connected && more && free) {
@@ -73,9 +74,11 @@ impl Watchdog {
 }
 
 /// Whether the log holds something behind `next`. A transaction's marker at its end is passed by librdkafka and
-/// comes as no record, so librdkafka's own position counts; it has none before it has begun to fetch.
-fn has_more(next: i64, figures: &Partition) -> bool {
-    next.max(figures.next_offset) < figures.ls_offset
+/// comes as no record, so librdkafka's own position counts; it has none before it has begun to fetch. The end it
+/// knows is that of its last fetch: where no fetch succeeds, the one that was looked up shows that there is more.
+fn has_more(next: i64, figures: Option<&Partition>, end: Option<i64>) -> bool {
+    let next = figures.map_or(next, |figures| next.max(figures.next_offset));
+    figures.map(|figures| figures.ls_offset).max(end).is_some_and(|end| next < end)
 }
 
 #[cfg(test)]
@@ -105,7 +108,16 @@ mod tests {
     #[test]
     fn a_topic_that_ends_in_a_transaction_marker_has_nothing_more_to_read() {
         let mut watchdog = Watchdog::new(Duration::ZERO);
-        assert_eq!(watchdog.look([slot(100)].iter(), &statistics(101, 101), true), None);
+        assert_eq!(watchdog.look([slot(100)].iter(), &statistics(101, 101), true, |_| Some(101)), None);
+    }
+
+    #[test]
+    fn a_partition_whose_fetches_all_fail_stands_although_librdkafka_knows_of_nothing_more() {
+        let mut watchdog = Watchdog::new(Duration::ZERO);
+        let read_to_its_end = statistics(100, 100);
+        assert_eq!(watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(100)), None);
+        let told = watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(103)).flatten();
+        assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 100 ")));
     }
 
     #[test]
@@ -113,15 +125,15 @@ mod tests {
         // librdkafka knows no position of a partition that it has not begun to fetch.
         let behind = statistics(-1001, 101);
         let mut watchdog = Watchdog::new(Duration::from_millis(20));
-        assert_eq!(watchdog.look([slot(5)].iter(), &behind, true), None);
+        assert_eq!(watchdog.look([slot(5)].iter(), &behind, true, |_| None), None);
         let deadline = Instant::now() + Duration::from_secs(10);
         let told = loop {
             assert!(Instant::now() < deadline, "it was never told");
-            if let Some(told) = watchdog.look([slot(5)].iter(), &behind, true) {
+            if let Some(told) = watchdog.look([slot(5)].iter(), &behind, true, |_| None) {
                 break told;
             }
         };
         assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 5 ")));
-        assert_eq!(watchdog.look([slot(6)].iter(), &behind, true), Some(None));
+        assert_eq!(watchdog.look([slot(6)].iter(), &behind, true, |_| None), Some(None));
     }
 }

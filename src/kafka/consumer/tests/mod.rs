@@ -2,6 +2,7 @@
 
 mod committing;
 mod scene;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

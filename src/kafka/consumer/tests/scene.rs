@@ -22,7 +22,7 @@ use crate::delivery::{
 use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 use crate::kafka::{
     CommitBell, CommitsFail, ConsumerError, ConsumerParts, ConsumerSettings, Gap, RebalanceKind, Reports,
-    Screen, ScreenCounts, Screening, SourceKind, StartPosition, consume,
+    Screen, ScreenCounts, Screening, SourceKind, StartPosition, UnreadableTopic, consume,
 };
 
 pub(super) const TOPIC: &str = "PlatformEvent_v1";
@@ -98,6 +98,10 @@ pub(super) struct Counts {
     pub(super) revocations: AtomicU64,
     /// Why it stands still, if it does.
     pub(super) stalled: Mutex<Option<String>>,
+    /// How often it was told where a partition stands.
+    pub(super) looks: AtomicU64,
+    /// The topics that cannot be read.
+    pub(super) unreadable: Mutex<Vec<UnreadableTopic>>,
     /// How often the brokers were said to be there, the group to be joined.
     pub(super) reached: AtomicU64,
     pub(super) connected: AtomicU64,
@@ -132,9 +136,14 @@ impl Reports for Counts {
     fn paused(&self, _partitions: usize, new: u64) {
         self.pauses.fetch_add(new, AtomicOrdering::Relaxed);
     }
-    fn position(&self, _source: &TopicPartition, _committed: Option<i64>, _begin: Option<i64>, _end: i64) {}
+    fn position(&self, _source: &TopicPartition, _committed: Option<i64>, _begin: Option<i64>, _end: i64) {
+        self.looks.fetch_add(1, AtomicOrdering::Relaxed);
+    }
     fn gap(&self, _gap: &Gap, _records: u64) {}
     fn waits_at(&self, _gaps: &[&Gap]) {}
+    fn unreadable(&self, topics: &[UnreadableTopic]) {
+        *self.unreadable.lock().unwrap() = topics.to_vec();
+    }
     fn commit_confirmed(&self, _took: Duration) {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
