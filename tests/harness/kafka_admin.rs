@@ -45,6 +45,12 @@ impl KafkaBroker {
 
     /// Deletes a topic and creates it anew.
     pub(crate) fn recreate_topic(&self, topic: &str, partitions: i32) {
+        self.delete_topic(topic);
+        assert!(self.create_topic(topic, partitions), "the topic was deleted");
+    }
+
+    /// Deletes a topic. Returns once the broker does not know it any more.
+    pub(crate) fn delete_topic(&self, topic: &str) {
         let results = block_on(self.admin().delete_topics(&[topic], &options()));
         results.expect("the broker answers")[0].as_ref().expect("the topic can be deleted");
         let client: BaseConsumer = self.client().create().expect("a client that asks for metadata");
@@ -52,7 +58,6 @@ impl KafkaBroker {
             let metadata = client.fetch_metadata(Some(topic), DONE).expect("the broker answers");
             metadata.topics().iter().all(|found| found.partitions().is_empty())
         });
-        assert!(self.create_topic(topic, partitions), "the topic was deleted");
     }
 
     /// Commits an offset in a group that has no members.

@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use datahub_relay::embedded::Behaviour;
 
-use crate::harness::wait_until;
+use crate::harness::{Broker, KafkaBroker, Relay, Resource, Tally, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
+
+/// Whether `/readyz` says no, and in its body all of this.
+fn says_no(relay: &Relay, texts: &[&str]) -> bool {
+    relay
+        .get("/readyz")
+        .is_some_and(|(status, body)| status == 503 && texts.iter().all(|text| body.contains(text)))
+}
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
@@ -50,5 +57,81 @@ fn probes_answer_yes_while_all_is_well_and_name_what_is_missing_otherwise() {
         relay.get("/readyz").is_some_and(|(status, body)| status == 503 && body.contains("registry"))
     });
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "it lives all the same");
+    relay.stop();
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_topic_that_may_not_be_read_is_named_until_it_may_and_the_others_are_read() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("topic-denied");
+    let (topic, other) = (scene.topic("versioned", 2), scene.topic("platform", 1));
+    let recipe = scene.recipe().change_logs(&topic).platform_events(&other);
+    let recipe = broker.as_limited_user(recipe).consumer("topic.metadata.refresh.interval.ms", 1000);
+    broker.allow("Read", &[Resource::Topic(&other), Resource::Group(scene.group())]);
+    let mut relay = scene.run(&[&recipe]);
+    let denied = format!(r#""topics":"{topic} may not be read"#);
+    wait_until("readiness to name the topic from the start", SEEN, || says_no(&relay, &[&denied, "READ"]));
+    broker.allow("Read", &[Resource::Topic(&topic)]);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 2, 100);
+    let committed = scene.committed(&[(&topic, 2)]);
+    wait_until("the topic to be read and committed", SEEN, || committed.sum() == Some(100));
+    relay.wait_until_ready();
+
+    // Described it may still be: so it stays assigned, and only its fetches are refused.
+    broker.allow("Describe", &[Resource::Topic(&topic)]);
+    broker.forbid("Read", &[Resource::Topic(&topic)]);
+    feeder.change_logs(&topic, 2, 100);
+    feeder.platform_events(&other, 1, 20);
+    wait_until("readiness to name the topic", SEEN, || says_no(&relay, &[&denied, "READ"]));
+    let others = scene.committed(&[(&other, 1)]);
+    wait_until("the other topic to be read", SEEN, || others.sum() == Some(20));
+    wait_until("the lag to grow although nothing is fetched", SEEN, || {
+        relay.metric("datahub_relay_lag_records", &[&topic]) == Some(100.0)
+    });
+    assert!(says_no(&relay, &[&denied]), "the other one says nothing of it");
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
+
+    broker.allow("Read", &[Resource::Topic(&topic)]);
+    relay.wait_until_ready();
+    let fed = feeder.fed();
+    let tally = Tally::when_finished(&fed, &mut scene.action_log(), &mut scene.dead_letters(), SEEN);
+    relay.stop();
+    tally.assert_nothing_lost(&fed);
+    tally.assert_nothing_repeated();
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_there_again() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("topic-deleted");
+    let (topic, other) = (scene.topic("versioned", 1), scene.topic("platform", 1));
+    let recipe = scene
+        .recipe()
+        .change_logs(&topic)
+        .platform_events(&other)
+        .source("start_position", "latest")
+        .consumer("topic.metadata.refresh.interval.ms", 1000);
+    let mut relay = scene.run_until_ready(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("the start to be committed", SEEN, || committed.sum() == Some(0));
+    scene.feeder().change_logs(&topic, 1, 50);
+    wait_until("the first log to be committed", SEEN, || committed.sum() == Some(50));
+
+    broker.delete_topic(&topic);
+    let gone = format!(r#""topics":"{topic} does not exist any more"#);
+    wait_until("readiness to name the topic", SEEN, || says_no(&relay, &[&gone]));
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
+
+    assert!(broker.create_topic(&topic, 1), "it was deleted");
+    // Written before the group knows of it: the latest would skip them.
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 1, 30);
+    let mut actions = scene.action_log();
+    wait_until("the new log to be acted on", SEEN, || actions.read().len() == 80);
+    relay.wait_until_ready();
+    wait_until("the new log to be committed", SEEN, || committed.sum() == Some(30));
     relay.stop();
 }

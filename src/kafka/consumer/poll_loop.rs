@@ -28,7 +28,7 @@ use super::positions::Doubts;
 use super::reports::Reports;
 use super::screen::Screen;
 use super::slots::Slots;
-use super::topic_watch::TopicWatch;
+use super::topic_watch::{TopicWatch, is_about_a_topic};
 use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
 use crate::event::{DropReason, TopicPartition};
@@ -328,13 +328,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             code => {
                 self.trouble = true;
                 self.parts.reports.trouble(Some(&error));
-                match code {
-                    Some(
-                        RDKafkaErrorCode::TopicAuthorizationFailed
-                        | RDKafkaErrorCode::UnknownTopicOrPartition
-                        | RDKafkaErrorCode::UnknownTopic,
-                    ) => self.topics.doubt(&self.parts.settings),
-                    _ => {}
+                if code.is_some_and(is_about_a_topic) {
+                    self.topics.doubt(&self.parts.settings);
                 }
                 Ok(())
             }

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 
-use super::poll_loop::PollLoop;
+use super::poll_loop::{ConsumerParts, PollLoop};
 use super::reports::RebalanceKind;
 use super::screen::Screen;
 use super::slots::Slot;
 use crate::delivery::{LaneEntrance, Processor};
 use crate::event::{Route, TopicPartition};
-use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation, partition_list};
+use crate::kafka::client::{ConsumerError, StartError, answer_assignment, answer_revocation, partition_list};
 use crate::kafka::look_ups::{self, Start, Terms};
+use crate::kafka::source::StartPosition;
 
 /// What the last commit gets of the time for a drain, so that one slow action does not cost what all
 /// others have finished.
@@ -33,16 +34,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         // Once per process, with the first partitions it gets: at a later rebalance the group's offsets
         // are what this process has committed.
         let reset = self.reset && !partitions.is_empty();
-        let group = &self.parts.settings.group_id;
-        let terms = Terms { group, policy: self.start, reset, at_most: self.half_poll_interval };
-        let reports = &self.parts.reports;
-        // Asked between two attempts: a long outage is no reason to take this thread for stuck.
-        let stopped = || {
-            reports.polling();
-            stop.is_cancelled()
-        };
-        let found = look_ups::look_up(&self.consumer, partitions, terms, &stopped);
-        let starts = match found {
+        let starts = match self.beginnings(partitions, reset) {
             Ok(starts) => starts,
             Err(error) => {
                 // librdkafka waits for an answer, also from a pipeline that is about to leave.
@@ -70,6 +62,28 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.idle.assigned();
         self.parts.reports.rebalanced(RebalanceKind::Assigned, self.slots.len());
         Ok(())
+    }
+
+    /// Looks up where each of these partitions begins.
+    fn beginnings(&self, partitions: &[TopicPartition], reset: bool) -> Result<Vec<Start>, StartError> {
+        let ConsumerParts { reports, stop, settings, .. } = &self.parts;
+        // Asked between two attempts: a long outage is no reason to take this thread for stuck.
+        let stopped = || {
+            reports.polling();
+            stop.is_cancelled()
+        };
+        let terms =
+            Terms { group: &settings.group_id, policy: self.start, reset, at_most: self.half_poll_interval };
+        // Kafka forgets what was committed of a topic that is deleted. What it holds once it is created again
+        // is new to this group, whatever the policy says of a group that begins.
+        let anew = Terms { policy: StartPosition::Earliest, ..terms };
+        let (created_again, others): (Vec<_>, Vec<_>) =
+            partitions.iter().cloned().partition(|source| self.topics.was_gone(&source.topic));
+        let mut starts = look_ups::look_up(&self.consumer, &others, terms, &stopped)?;
+        if !created_again.is_empty() {
+            starts.extend(look_ups::look_up(&self.consumer, &created_again, anew, &stopped)?);
+        }
+        Ok(starts)
     }
 
     /// Gives partitions up: finishes what runs, commits it a last time, and tells librdkafka, all

@@ -55,10 +55,13 @@ impl fmt::Display for UnreadableTopic {
         match self.why {
             Unreadable::Denied => write!(
                 f,
-                "{topic}: Kafka does not let this user read it (TopicAuthorizationFailed); allow READ on the topic, and reading goes on by itself"
+                "{topic} may not be read any more: Topic authorization failed; allow this client's user READ on the topic, and reading goes on by itself"
             ),
             Unreadable::Gone => {
-                write!(f, "{topic} does not exist any more; once it is created again, it is read again")
+                write!(
+                    f,
+                    "{topic} does not exist any more; once it is created again, it is read from its first record"
+                )
             }
         }
     }
@@ -69,6 +72,8 @@ impl fmt::Display for UnreadableTopic {
 pub(super) struct TopicWatch {
     /// Those that are there or were. One that is not there yet is waited for, which is no trouble.
     existed: BTreeSet<Arc<str>>,
+    /// Those that were gone at some time: what is there now under such a name is new, all of it.
+    gone: BTreeSet<Arc<str>>,
     unreadable: Vec<UnreadableTopic>,
     looking: Option<Looking>,
 }
@@ -102,6 +107,11 @@ impl TopicWatch {
         self.unreadable.iter().any(|unreadable| *unreadable.topic == *topic)
     }
 
+    /// Whether what this topic holds was written after it had been deleted under our eyes.
+    pub(super) fn was_gone(&self, topic: &str) -> bool {
+        self.gone.contains(topic)
+    }
+
     /// The topics that cannot be read, if they are others than at the last call.
     fn changed(&mut self) -> Option<&[UnreadableTopic]> {
         let Look { unreadable, over } = self.looking.as_ref()?.looks.try_iter().last()?;
@@ -112,6 +122,8 @@ impl TopicWatch {
             return None;
         }
         self.unreadable = unreadable;
+        let gone = self.unreadable.iter().filter(|unreadable| unreadable.why == Unreadable::Gone);
+        self.gone.extend(gone.map(|unreadable| Arc::clone(&unreadable.topic)));
         Some(&self.unreadable)
     }
 }
@@ -251,6 +263,11 @@ fn try_partition(consumer: &RelayConsumer, topic: &str) -> KafkaResult<Tried> {
         }
     }
     Ok(Tried::Unknown)
+}
+
+/// Whether an error says that some topic cannot be read.
+pub(super) fn is_about_a_topic(error: RDKafkaErrorCode) -> bool {
+    matches!(judged(error), Some(Tried::Unreadable(_)))
 }
 
 /// What an error says of a topic; `None` if it is about something else.

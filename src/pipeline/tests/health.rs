@@ -11,7 +11,7 @@ use super::super::reports::PipelineReports;
 use super::super::tally::Tally;
 use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
 use crate::event::TopicPartition;
-use crate::kafka::{CommitsFail, Gap, GapCause, RebalanceKind, Reports as _};
+use crate::kafka::{CommitsFail, Gap, GapCause, RebalanceKind, Reports as _, Unreadable, UnreadableTopic};
 use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
 
@@ -51,6 +51,10 @@ fn gap() -> Gap {
     Gap { source, from: 10, to: 40, cause: GapCause::Deleted }
 }
 
+fn unreadable(why: Unreadable) -> UnreadableTopic {
+    UnreadableTopic { topic: "PlatformEvent_v1".into(), why }
+}
+
 fn all_brokers_down() -> KafkaError {
     KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)
 }
@@ -74,7 +78,7 @@ struct Row {
     live: bool,
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 9] = [
     Row {
         begins: |told| told.kafka.trouble(Some(&all_brokers_down())),
         ends: |told| told.kafka.trouble(None),
@@ -112,6 +116,18 @@ const ROWS: [Row; 7] = [
         },
         ends: |told| told.kafka.commits_fail(None),
         says: [r#""commits":"5 commits in a row failed"#, "RequestTimedOut"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.kafka.unreadable(&[unreadable(Unreadable::Denied)]),
+        ends: |told| told.kafka.unreadable(&[]),
+        says: [r#""topics":"PlatformEvent_v1 may not be read"#, "allow this client's user READ"],
+        live: true,
+    },
+    Row {
+        begins: |told| told.kafka.unreadable(&[unreadable(Unreadable::Gone)]),
+        ends: |told| told.kafka.unreadable(&[]),
+        says: [r#""topics":"PlatformEvent_v1 does not exist any more"#, "once it is created again"],
         live: true,
     },
     Row {

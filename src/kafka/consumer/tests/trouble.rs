@@ -1,36 +1,37 @@
 //! What is told while nothing can be read, and that it is taken back.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
+use super::super::log_ends::LogEnds;
 use super::scene::{Broker, TOPIC, delivery, start_with, wait_until};
+use crate::event::TopicPartition;
+use crate::kafka::client::RelayContext;
 use crate::kafka::{Unreadable, UnreadableTopic};
 
 /// Statistics often, so that a test need not wait for them.
 const SEEN_SOON: [(&str, &str); 2] = [("group.protocol", "consumer"), ("statistics.interval.ms", "100")];
 
 #[test]
-fn a_consumer_that_had_caught_up_and_whose_fetches_then_all_fail_is_told() {
+fn where_a_log_ends_is_known_without_a_fetch() {
     let broker = Broker::new();
-    broker.produce(0, ["e"; 5]);
-    let running = start_with(&broker, "caught-up", delivery(), &SEEN_SOON);
-    wait_until("all is read and committed", || broker.committed("caught-up").get(&0) == Some(&5));
-    let not_there = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
-    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[not_there; 10_000]);
-    // One fetch may be under way that still finds something.
-    for _ in 0..20 {
-        broker.produce(0, ["e"]);
-    }
-    let stalled = || running.counts.stalled.lock().unwrap().clone();
-    wait_until("it is noticed", || {
-        stalled().is_some_and(|why| why.starts_with("PlatformEvent_v1[0] stands at offset "))
-    });
-    assert!(running.seen().len() < 25, "most could not be fetched");
-    broker.cluster.clear_request_errors(RDKafkaApiKey::Fetch);
-    wait_until("everything is processed", || running.seen().len() == 25);
-    wait_until("it is over", || stalled().is_none());
-    running.stop();
+    let consumer = ClientConfig::new()
+        .set("bootstrap.servers", broker.cluster.bootstrap_servers())
+        .set("group.id", "ends")
+        .create_with_context(RelayContext::default())
+        .unwrap();
+    let ends = LogEnds::watch(Arc::new(consumer), Duration::from_millis(10)).unwrap();
+    let source = |partition| TopicPartition { topic: TOPIC.into(), partition };
+    broker.produce(1, ["e"; 3]);
+    ends.want(vec![source(0), source(1)]);
+    wait_until("they are looked up", || ends.of(&source(1)) == Some(3));
+    assert_eq!((ends.of(&source(0)), ends.of(&source(2))), (Some(0), None));
+    broker.produce(1, ["e"; 2]);
+    wait_until("they are looked up again", || ends.of(&source(1)) == Some(5));
 }
 
 #[test]
