@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use crate::avro::{RegistryAuth, RegistrySettings};
+use crate::findings::KeyPath;
 use crate::kafka::ConsumerSettings;
 use crate::redaction::Secrets;
 use crate::yaml::{Content, Node};
@@ -25,12 +26,25 @@ const SECRET_WORDS: [&str; 11] = [
 /// Parts of a recipe whose keys are fields of events, not settings.
 const ABOUT_EVENTS: [&str; 4] = ["filters", "filter", "transform", "tests"];
 
-/// Every value that came from a variable, stands at a key whose name says that it is a secret, or
-/// came from the environment without being named.
+/// Where dead letters are kept. Who is told that they cannot be stored has to know where.
+const STORES: [&[&str]; 2] = [&["source", "config", "dead_letter_topic"], &["options", "failed_events_dir"]];
+
+/// Whether the value at this path says where dead letters are kept.
+pub(super) fn names_a_store(at: &KeyPath) -> bool {
+    let at = at.to_string();
+    STORES.iter().any(|keys| at == keys.join("."))
+}
+
+/// Every value that came from a variable (unless it says where dead letters are kept), stands at a key whose
+/// name says that it is a secret, or came from the environment without being named.
 pub(super) fn secrets_of(root: &Node, consumer: &ConsumerSettings, registry: &RegistrySettings) -> Secrets {
     let mut secrets = Secrets::default();
+    let at = |keys: &[&str]| keys.iter().try_fold(root, |node, key| node.get(key));
+    let places = STORES.map(at);
+    let is_place = |node: &Node| places.iter().flatten().any(|place| std::ptr::eq(*place, node));
     root.for_each_scalar(&mut |node| {
         let text = node.text().filter(|text| node.from_variable && !matches!(*text, "true" | "false"));
+        let text = text.filter(|_| !is_place(node));
         text.into_iter().for_each(|text| secrets.add(text));
     });
     for entry in root.entries().iter().filter(|entry| !ABOUT_EVENTS.contains(&entry.key.as_str())) {

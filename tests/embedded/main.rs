@@ -9,6 +9,7 @@ mod harness;
 
 mod bad_input;
 mod command_line;
+mod failure_limits;
 mod letters;
 mod main_job;
 mod monitoring;

@@ -6,7 +6,7 @@ use datahub_relay::embedded::EmbeddedBroker;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{END, Ended, Scene, Tally, wait_until};
+use crate::harness::{Answer, END, Ended, Scene, Tally, WebhookServer, Writer, wait_until};
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
@@ -75,4 +75,39 @@ fn one_pipeline_that_stops_leaves_the_others_at_work_and_shows_in_the_exit_code(
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(1), "{}", relay.log());
     assert_eq!(committed.known_sum(), bad.offset, "the bad one stays uncommitted");
+}
+
+#[test]
+fn a_stop_says_how_many_finished_events_come_again_because_one_below_them_is_not() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-come-again");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    for _ in 0..20 {
+        feeder.change_log(&topic, 0, Writer::EarlyChangeLog);
+    }
+    feeder.flush();
+    // The sixth waits for its next attempt until the stop.
+    let endpoint =
+        WebhookServer::start(|place, _| if place.offset == 5 { Answer::Fail(503) } else { Answer::Confirm });
+    let recipe = scene
+        .recipe()
+        .change_logs(&topic)
+        .post_to(&endpoint.url())
+        .option("ordering", "unordered")
+        .option("retry_count", 3)
+        .option("retry_backoff_seconds", 60);
+    let relay = scene.run(&[&recipe]);
+    let mut confirmed = endpoint.deliveries();
+    let mut above = 0;
+    let mut confirmed_above = || {
+        above += confirmed.take_new().iter().filter(|event| event.place.offset > 5).count();
+        above
+    };
+    wait_until("events above it to be finished", ALL_FINISHED, || confirmed_above() >= 10);
+    let log = relay.stop_and_tell();
+    let line = log.lines().find(|line| line.contains("finished events come again")).unwrap_or_default();
+    let (partition, events) = (format!("partition={topic}[0]"), format!("events={}", confirmed_above()));
+    assert!(line.contains("WARN") && line.contains(&partition) && line.ends_with(&events), "{log}");
+    assert_eq!(scene.committed(&[(&topic, 1)]).known_sum(), 5, "what is below it is committed");
 }

@@ -184,3 +184,17 @@ fn a_variable_that_is_read_without_being_named_is_in_no_error() {
         assert!(!shown.contains(CANARY), "{shown}");
     }
 }
+
+#[test]
+fn where_dead_letters_are_kept_is_no_secret_and_what_else_a_variable_held_is_one() {
+    let environment =
+        Environment::from([("STORE", "letters-of-tags"), ("PLACE", "/var/lib/letters"), ("CANARY", CANARY)]);
+    let source =
+        "    dead_letter_topic: ${STORE}\n    connection: {consumer_config: {client.id: \"${CANARY}\"}}\n";
+    let recipe = with_source(source) + "options: {failed_events_dir: \"${PLACE}\"}\n";
+    let loaded = Directory::with(&[("recipe.yml", &recipe)]).load(&environment);
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    let text = format!("the topic letters-of-tags and /var/lib/letters, {CANARY}");
+    let shown = loaded.recipes[0].secrets.redact(&text).into_owned();
+    assert_eq!(shown, "the topic letters-of-tags and /var/lib/letters, …");
+}
