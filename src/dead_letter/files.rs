@@ -76,7 +76,10 @@ impl LetterFiles {
             }
             let Some(file) = &mut self.current else { return Ok(None) };
             let mut line = Vec::new();
-            let read = file.lines.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut line)?;
+            let read = file.lines.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut line);
+            let read = read.map_err(|error| {
+                io::Error::new(error.kind(), format!("{}:{}: {error}", file.path.display(), file.line + 1))
+            })?;
             if read == 0 {
                 self.current = None;
                 continue;

@@ -102,7 +102,7 @@ impl Letter {
     /// What is wrong with the line.
     pub fn of_line(line: &[u8], place: LetterPlace) -> Result<Self, Unreadable> {
         let unreadable = |reason: String| Unreadable { place: place.clone(), reason };
-        let read: Line = serde_json::from_slice(line).map_err(|error| unreadable(error.to_string()))?;
+        let read: Line = serde_json::from_slice(line).map_err(|error| unreadable(in_one_line(&error)))?;
         let event = read.event.filter(|event| !event.is_null()).map(|event| {
             serde_json::json!({
                 "event_type": read.event_type, "event": event, "meta": read.meta.unwrap_or_default(),
@@ -287,6 +287,16 @@ impl TryFrom<LineRecord> for Record {
             key: bytes(line.key, "key")?,
             value: bytes(line.value, "value")?,
         })
+    }
+}
+
+/// What is wrong with a line, which stands behind the line's own number.
+fn in_one_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("{what}, at byte {}", error.column()),
+        None => text,
     }
 }
 

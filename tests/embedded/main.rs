@@ -10,6 +10,7 @@ mod harness;
 mod bad_input;
 mod command_line;
 mod failure_limits;
+mod letter_commands;
 mod letters;
 mod main_job;
 mod monitoring;

@@ -1,6 +1,7 @@
 //! The letters of a recipe or a file, one after the other.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{CommandError, SourceArgs};
@@ -17,27 +18,35 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Letters {
     topic: Option<TopicLetters>,
     files: Option<LetterFiles>,
+    places: String,
 }
 
 impl Letters {
     /// Opens what the arguments name. Blocks.
     pub(super) fn open(args: &SourceArgs, recipe: Option<&Recipe>) -> Result<Self, CommandError> {
-        let said = |text: String| CommandError::Said(text);
         if let Some(file) = &args.file {
-            return Ok(Self { topic: None, files: Some(open_files(file)?) });
+            let files = open_files(file)?;
+            return Ok(Self { topic: None, files: Some(files), places: file.display().to_string() });
         }
-        let topic =
-            match recipe.and_then(|recipe| Some((recipe, recipe.consumer.dead_letter_topic.as_ref()?))) {
-                Some((recipe, topic)) => Some(TopicLetters::open(recipe, topic).map_err(said)?),
-                None => None,
-            };
-        let file = recipe.map(file_of);
-        // A pipeline that has never run has no file, which is as good as an empty one.
-        let files = match file.filter(|file| file.parent().is_some_and(Path::exists)) {
-            Some(file) if file.exists() || topic.is_none() => Some(open_files(&file)?),
-            _ => None,
+        let Some(recipe) = recipe else {
+            return Ok(Self { topic: None, files: None, places: String::new() });
         };
-        Ok(Self { topic, files })
+        let topic = recipe.consumer.dead_letter_topic.as_ref();
+        let topic_letters = topic.map(|topic| TopicLetters::open(recipe, topic).map_err(CommandError::Said));
+        let file = recipe.delivery.failed_events_file(&recipe.name);
+        // A pipeline that has never failed has no file, which is as good as an empty one.
+        let files = match LetterFiles::open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(opened.map_err(|error| unreadable(&file, &error))?),
+        };
+        let in_topic = topic.map(|topic| format!("the topic {topic} and ")).unwrap_or_default();
+        let places = format!("{in_topic}{}", file.display());
+        Ok(Self { topic: topic_letters.transpose()?, files, places })
+    }
+
+    /// Where they are looked for.
+    pub(super) fn places(&self) -> &str {
+        &self.places
     }
 
     /// The next letter, or what stands where one should; `None` at the end.
@@ -131,12 +140,10 @@ impl TopicLetters {
     }
 }
 
-fn file_of(recipe: &Recipe) -> PathBuf {
-    recipe.delivery.failed_events_file(&recipe.name)
+fn open_files(path: &Path) -> Result<LetterFiles, CommandError> {
+    LetterFiles::open(path).map_err(|error| unreadable(path, &error))
 }
 
-fn open_files(path: &Path) -> Result<LetterFiles, CommandError> {
-    LetterFiles::open(path).map_err(|error| {
-        CommandError::Said(format!("cannot read the dead letters in {}: {error}", path.display()))
-    })
+fn unreadable(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::Said(format!("cannot read the dead letters in {}: {error}", path.display()))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::history::Replays;
 use super::letters::Letters;
 use super::selection::SelectionArgs;
-use super::{CommandError, SourceArgs, printable, recipe_of};
+use super::{CommandError, SourceArgs, printable, recipe_of, without_secrets};
 use crate::dead_letter::Letter;
 use crate::environment::Environment;
 
@@ -56,17 +56,25 @@ pub(super) async fn list(
     let replays = Replays::read(&args.source, recipe, args.journal_dir.as_deref()).await?;
     let mut letters = Letters::open(&args.source, recipe)?;
     let mut counts: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
-    let mut listed = 0_u64;
+    let (mut read, mut meant, mut listed) = (0_u64, 0_u64, 0_u64);
     while let Some(letter) = letters.next_letter().await? {
         let letter = match letter {
-            Ok(letter) => letter,
+            Ok(mut letter) => {
+                letter.error.message = without_secrets(&letter.error.message, recipe).into_owned();
+                letter
+            }
             Err(unreadable) => {
                 crate::cli::complain(&unreadable.to_string());
                 continue;
             }
         };
+        read += 1;
         let is_replayed = replays.has(&letter.key());
-        if !selection.takes(&letter) || (args.pending && is_replayed) {
+        if !selection.takes(&letter) {
+            continue;
+        }
+        meant += 1;
+        if args.pending && is_replayed {
             continue;
         }
         if args.summary {
@@ -88,10 +96,14 @@ pub(super) async fn list(
         }
         listed += 1;
     }
-    if args.summary {
+    if listed == 0 && !args.json {
+        match meant {
+            0 => writeln!(output, "{}", selection.none_of(read, letters.places()))?,
+            1 => writeln!(output, "the one dead letter that matches was replayed")?,
+            _ => writeln!(output, "all {meant} dead letters that match were replayed")?,
+        }
+    } else if args.summary {
         summarize(&counts, args.json, output)?;
-    } else if listed == 0 && !args.json {
-        writeln!(output, "no dead letters")?;
     }
     Ok(ExitCode::SUCCESS)
 }

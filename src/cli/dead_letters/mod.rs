@@ -7,6 +7,7 @@ mod replay;
 mod selection;
 mod show;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -136,6 +137,11 @@ fn recipe_of(
             Err(CommandError::Said(text))
         }
     }
+}
+
+/// What a letter or an error says, without the recipe's secrets: the Python framework stores texts as they come.
+fn without_secrets<'a>(text: &'a str, recipe: Option<&Recipe>) -> Cow<'a, str> {
+    recipe.map_or(Cow::Borrowed(text), |recipe| recipe.secrets.redact(text))
 }
 
 /// A text on one line of a terminal: what comes from records must not control it.

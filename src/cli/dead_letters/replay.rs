@@ -1,5 +1,6 @@
 //! `dead-letters replay`.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::event::Route;
 use crate::kafka::Producer;
 use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, may_replay, send_back};
 use crate::recipe::Recipe;
+use crate::redaction::Secrets;
 use crate::telemetry::{HealthBoard, Metrics};
 
 const AFTER_HELP: &str = "\
@@ -73,7 +75,10 @@ pub(super) async fn replay(
     let mut run = Run {
         selection: args.selection.clone().of_pipeline(Some(&recipe.name)),
         max_rounds: recipe.delivery.max_replay_rounds,
+        secrets: recipe.secrets.clone(),
         tally: Tally::default(),
+        read: 0,
+        meant: 0,
         output,
     };
     if args.dry_run {
@@ -188,7 +193,12 @@ impl fmt::Display for Tally {
 struct Run<'a, O> {
     selection: SelectionArgs,
     max_rounds: u32,
+    secrets: Secrets,
     tally: Tally,
+    /// Letters that could be read, whether they are meant or not.
+    read: u64,
+    /// Of these, those that are meant.
+    meant: u64,
     output: &'a mut O,
 }
 
@@ -200,22 +210,25 @@ impl<O: Write> Run<'_, O> {
         done: impl Fn(&LetterKey) -> bool,
         (what, may): (&str, impl Fn(&Letter) -> Result<(), String>),
     ) -> Result<ExitCode, CommandError> {
-        let mut due = 0_u64;
+        // A letter that is stored twice is replayed once.
+        let mut due = HashSet::new();
         while let Some(letter) = letters.next_letter().await? {
-            if let Some(letter) = self.due(letter, &done)? {
+            if let Some(letter) = self.due(letter, |key| done(key) || due.contains(key))? {
                 if let Err(reason) = may(&letter) {
                     self.refuse(&letter, &reason)?;
                     continue;
                 }
-                due += 1;
+                due.insert(letter.key());
                 let (id, round) = (printable(&letter.lineage.id), letter.lineage.round);
                 writeln!(self.output, "would {what}: {id} (round {round} of {})", self.max_rounds)?;
             }
         }
+        self.say_if_none_is_meant(letters.places())?;
         let Tally { before, refused, unreadable, .. } = self.tally;
         writeln!(
             self.output,
-            "{due} would be replayed, {before} were replayed before, {refused} would be refused, {unreadable} cannot be read"
+            "{} would be replayed, {before} were replayed before, {refused} would be refused, {unreadable} cannot be read",
+            due.len()
         )?;
         Ok(ExitCode::SUCCESS)
     }
@@ -264,15 +277,28 @@ impl<O: Write> Run<'_, O> {
             bar.set_message(self.tally.to_string());
         }
         bar.finish_and_clear();
+        if !stop.is_cancelled() {
+            self.say_if_none_is_meant(letters.places())?;
+        }
         writeln!(self.output, "{}", self.tally)?;
         if let Some(reason) = ended_early {
-            return Err(CommandError::Said(format!("the replay ended early: {}", printable(&reason))));
+            return Err(CommandError::Said(format!(
+                "the replay ended early: {}",
+                printable(&self.secrets.redact(&reason))
+            )));
         }
         if stop.is_cancelled() {
             writeln!(self.output, "stopped before the end; start it again to go on")?;
             return Ok(ExitCode::FAILURE);
         }
         Ok(if self.tally.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn say_if_none_is_meant(&mut self, places: &str) -> Result<(), CommandError> {
+        if self.meant == 0 {
+            writeln!(self.output, "{}", self.selection.none_of(self.read, places))?;
+        }
+        Ok(())
     }
 
     /// The letter, if it is meant and may be replayed; what stands against it is counted and told.
@@ -289,9 +315,11 @@ impl<O: Write> Run<'_, O> {
                 return Ok(None);
             }
         };
+        self.read += 1;
         if !self.selection.takes(&letter) {
             return Ok(None);
         }
+        self.meant += 1;
         if done(&letter.key()) {
             self.tally.before += 1;
             return Ok(None);
@@ -309,7 +337,8 @@ impl<O: Write> Run<'_, O> {
 
     fn refuse(&mut self, letter: &Letter, reason: &str) -> Result<(), CommandError> {
         self.tally.refused += 1;
-        writeln!(self.output, "refused: {}: {}", printable(&letter.lineage.id), printable(reason))?;
+        let (id, reason) = (printable(&letter.lineage.id), self.secrets.redact(reason));
+        writeln!(self.output, "refused: {id}: {}", printable(&reason))?;
         Ok(())
     }
 }

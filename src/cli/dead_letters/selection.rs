@@ -1,10 +1,13 @@
 //! Which letters a command is about.
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
+use super::printable;
 use crate::cli::moment::Moment;
 use crate::dead_letter::Letter;
+use crate::event::Stage;
 
 /// Which letters. Each option may be repeated: any of its values will do, and all options must hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -13,8 +16,8 @@ pub(super) struct SelectionArgs {
     #[arg(long, value_name = "NAME", help_heading = "Which letters")]
     pipeline: Vec<String>,
 
-    /// That failed at this stage: envelope, schema, avro, type, payload, action, …
-    #[arg(long, value_name = "STAGE", help_heading = "Which letters")]
+    /// That failed at this stage.
+    #[arg(long, value_name = "STAGE", value_parser = PossibleValuesParser::new(Stage::ALL.map(Stage::as_str)), help_heading = "Which letters")]
     stage: Vec<String>,
 
     /// With this class of error, such as retries_exhausted.
@@ -45,6 +48,30 @@ impl SelectionArgs {
             self.pipeline.extend(pipeline.map(str::to_owned));
         }
         self
+    }
+
+    /// What to say of `read` letters in `places` of which none is meant.
+    pub(super) fn none_of(&self, read: u64, places: &str) -> String {
+        if read == 0 {
+            return format!("no dead letters in {places}");
+        }
+        let lists = [
+            ("--pipeline", &self.pipeline),
+            ("--stage", &self.stage),
+            ("--class", &self.class),
+            ("--event-type", &self.event_type),
+            ("--id", &self.id),
+        ];
+        let lists = lists.iter().flat_map(|(option, values)| {
+            values.iter().map(move |value| format!("{option} {}", printable(value)))
+        });
+        let times = [("--since", self.since), ("--until", self.until)];
+        let times = times.iter().filter_map(|(option, time)| Some(format!("{option} {}", (*time)?)));
+        let options: Vec<String> = lists.chain(times).collect();
+        let letters = if read == 1 { "the one dead letter" } else { "dead letters" };
+        let count = if read == 1 { String::new() } else { format!("of {read} ") };
+        let verb = if read == 1 { "does not match" } else { "none matches" };
+        format!("{count}{letters} in {places} {verb} {}", options.join(" "))
     }
 
     /// Whether a letter is meant. One that does not say when it failed is meant only where no time is
@@ -110,6 +137,23 @@ mod tests {
         );
         assert!(!SelectionArgs { until: at("2026-01-02T00:00:00Z"), ..all.clone() }.takes(&letter));
         assert!(!SelectionArgs { since: at("-2h"), ..all }.takes(&letter));
+    }
+
+    #[test]
+    fn what_matches_nothing_is_told_with_how_many_there_are() {
+        let all = SelectionArgs::default().of_pipeline(Some("tags"));
+        assert_eq!(all.none_of(0, "a/failed_events.log"), "no dead letters in a/failed_events.log");
+        let chosen = SelectionArgs {
+            stage: vec!["avro".into(), "type".into()],
+            since: Some(time("2026-01-02T00:00:00Z").unwrap()),
+            ..all
+        };
+        let options = "--pipeline tags --stage avro --stage type --since 2026-01-02T00:00:00Z";
+        assert_eq!(
+            chosen.none_of(212, "the topic dlq"),
+            format!("of 212 dead letters in the topic dlq none matches {options}")
+        );
+        assert_eq!(chosen.none_of(1, "x"), format!("the one dead letter in x does not match {options}"));
     }
 
     #[test]

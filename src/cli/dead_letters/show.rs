@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::letters::Letters;
-use super::{CommandError, SourceArgs, printable, recipe_of};
+use super::{CommandError, SourceArgs, printable, recipe_of, without_secrets};
 use crate::dead_letter::Letter;
 use crate::environment::Environment;
 use crate::event::Record;
@@ -44,10 +44,13 @@ pub(super) async fn show(
     let named = recipe_of(&args.source, environment)?;
     let recipe = named.as_ref().map(|(recipe, _)| recipe);
     let mut letters = Letters::open(&args.source, recipe)?;
-    let mut found = 0_u64;
+    let (mut found, mut unreadable) = (0_u64, 0_u64);
     while let Some(letter) = letters.next_letter().await? {
         // What cannot be read has no id to ask for; `list` tells of it.
-        let Ok(letter) = letter else { continue };
+        let Ok(mut letter) = letter else {
+            unreadable += 1;
+            continue;
+        };
         let is_meant =
             letter.lineage.id == args.id && args.round.is_none_or(|round| round == letter.lineage.round);
         if !is_meant {
@@ -57,20 +60,32 @@ pub(super) async fn show(
             writeln!(output)?;
         }
         found += 1;
+        letter.error.message = without_secrets(&letter.error.message, recipe).into_owned();
         write!(output, "{}", about(&letter))?;
         match (&letter.event, recipe) {
             (Some(event), _) => writeln!(output, "event\n{}", indented(&format!("{event:#}")))?,
             (None, Some(recipe)) => match decoded(recipe, &letter).await {
                 Ok(event) => writeln!(output, "event, decoded now\n{}", indented(&event))?,
-                Err(reason) => writeln!(output, "event         cannot be decoded: {}", printable(&reason))?,
+                Err(reason) => {
+                    let reason = without_secrets(&reason, Some(recipe));
+                    writeln!(output, "event         cannot be decoded: {}", printable(&reason))?;
+                }
             },
             (None, None) => writeln!(output, "event         not decoded; with -c recipe.yml it is tried")?,
         }
     }
     if found == 0 {
+        let round = args.round.map(|round| format!(" and round {round}")).unwrap_or_default();
+        let others = match unreadable {
+            0 => String::new(),
+            _ => {
+                format!("; {unreadable} that cannot be read were passed over, `dead-letters list` names them")
+            }
+        };
         return Err(CommandError::Said(format!(
-            "there is no dead letter with the id {}",
-            printable(&args.id)
+            "there is no dead letter with the id {}{round} in {}{others}",
+            printable(&args.id),
+            letters.places()
         )));
     }
     Ok(ExitCode::SUCCESS)
