@@ -1,8 +1,9 @@
 //! What the registry's client tells, passed on to metrics, health and the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::avro::{RegistryError, RegistryReports};
+use crate::avro::{RegistryError, RegistryReports, SchemaId};
 use crate::redaction::Secrets;
 use crate::telemetry::{Condition, PipelineHealth, PipelineMetrics, RegistryLookup};
 
@@ -24,6 +25,14 @@ impl RegistryReports for RegistryWatch {
                 RegistryLookup::Failed
             }
         });
+    }
+
+    fn asks_again(&self, id: SchemaId, patience: Duration) {
+        let seconds = patience.as_secs();
+        tracing::warn!(
+            pipeline = %self.pipeline,
+            "the schema registry does not know schema id {id}; its records wait while it is asked again for {seconds} s, and are dead letters then"
+        );
     }
 
     fn answers(&self, again: bool) {

@@ -83,6 +83,7 @@ impl SchemaRegistry {
         }
         let look_up = self.look_ups.of(id);
         let mut look_up = look_up.lock().await;
+        let mut told = false;
         loop {
             if let Some(schema) = self.cached(id) {
                 return Ok(schema);
@@ -100,6 +101,9 @@ impl SchemaRegistry {
                 }
                 Err(error) => {
                     let wait = look_up.note(error, recoveries, &self.patience)?;
+                    if !std::mem::replace(&mut told, true) {
+                        self.presence.asks_again(id, self.patience.unknown_id);
+                    }
                     tokio::time::sleep(wait).await;
                 }
             }

@@ -40,6 +40,10 @@ impl Told {
 }
 
 impl RegistryReports for Told {
+    fn asks_again(&self, id: SchemaId, _patience: Duration) {
+        self.tell(&format!("asks again for {id}"));
+    }
+
     fn looked_up(&self, result: &Result<(), RegistryError>) {
         self.tell(result.as_ref().map_or_else(|error| error.class(), |()| "found"));
     }
@@ -116,4 +120,18 @@ fn ids_that_nobody_knows_do_not_fill_the_memory() {
     assert!(Arc::ptr_eq(&held, &look_ups.of(SchemaId(0))), "what is being asked for is kept");
     look_ups.forget(SchemaId(0));
     assert_eq!(look_ups.len(), MOST_LOOK_UPS - 1);
+}
+
+#[tokio::test]
+async fn that_an_id_is_not_known_is_told_once_while_its_records_wait() {
+    let server = server_with(7, unknown_answer()).await;
+    let registry = SchemaRegistry::new(&settings(&server.uri())).unwrap();
+    let told = Arc::new(Told::default());
+    registry.report_to(Arc::clone(&told) as _);
+    for _ in 0..2 {
+        registry.schema(SchemaId(7)).await.unwrap_err();
+    }
+    let said = told.take();
+    assert!(requests(&server).await > 2, "it is asked again and again");
+    assert_eq!(said.iter().filter(|what| *what == "asks again for 7").count(), 1, "{said:?}");
 }

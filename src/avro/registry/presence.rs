@@ -1,6 +1,7 @@
 //! Whether the registry answers, from its answers alone.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -13,6 +14,10 @@ use super::error::RegistryError;
 pub trait RegistryReports: Send + Sync + 'static {
     /// A schema id was asked for on behalf of a record, and this is what came of it.
     fn looked_up(&self, result: &Result<(), RegistryError>);
+
+    /// The registry does not know this id: it is asked again for as long as `patience`, and the records that
+    /// carry the id wait. Called once for each id, or again where whoever waited has given up.
+    fn asks_again(&self, id: SchemaId, patience: Duration);
 
     /// The registry has answered: for the first time or, if `again`, after an outage.
     fn answers(&self, again: bool);
@@ -100,6 +105,11 @@ impl Presence {
             known.state != before
         });
         recoveries
+    }
+
+    /// Tells that an id is not known and asked for again.
+    pub(super) fn asks_again(&self, id: SchemaId, patience: Duration) {
+        self.tell(|reports| reports.asks_again(id, patience));
     }
 
     /// Tells what came of a look-up for a record.
