@@ -67,7 +67,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Looks up where each of these partitions begins.
     fn beginnings(&self, partitions: &[TopicPartition], reset: bool) -> Result<Vec<Start>, StartError> {
         let ConsumerParts { reports, stop, settings, .. } = &self.parts;
-        // Asked between two attempts: a long outage is no reason to take this thread for stuck.
+        // Asked before each question: neither a long outage nor a topic of many partitions is a reason to
+        // take this thread for stuck.
         let stopped = || {
             reports.polling();
             stop.is_cancelled()

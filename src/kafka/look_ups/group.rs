@@ -3,7 +3,7 @@
 use rdkafka::consumer::Consumer;
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 
-use super::start::{LOOK_UP_TIMEOUT, LookUps};
+use super::questions::LookUps;
 use crate::event::TopicPartition;
 use crate::kafka::client::StartError;
 
@@ -35,8 +35,8 @@ pub struct Member {
 impl LookUps<'_> {
     /// Who is in the group; librdkafka asks every broker.
     pub(in crate::kafka) fn members(&self, group: &str) -> Result<Membership, StartError> {
-        self.retry("the group's members", || {
-            let groups = self.consumer.fetch_group_list(Some(group), LOOK_UP_TIMEOUT)?;
+        self.retry("the group's members", |timeout| {
+            let groups = self.consumer.fetch_group_list(Some(group), timeout)?;
             let found = groups.groups().iter().find(|found| found.name() == group);
             Ok(found.map_or(Membership::Empty, membership))
         })

@@ -2,10 +2,14 @@
 //! members are; and from that, where a partition begins (`look_up`). A question is asked again until it is
 //! answered, refused, or its time is up: no answer is never taken for "none".
 
+mod committed;
 mod group;
+mod questions;
 mod start;
 #[cfg(test)]
 mod tests;
 
+pub(super) use committed::commit_metadata;
 pub use group::{Member, Membership};
-pub(super) use start::{LookUps, Start, Terms, commit_metadata, look_up};
+pub(super) use questions::LookUps;
+pub(super) use start::{Start, Terms, look_up};

@@ -1,11 +1,12 @@
 //! Look-ups against librdkafka's mock cluster.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -15,6 +16,7 @@ use crate::kafka::client::{RelayConsumer, RelayContext, StartError};
 use crate::kafka::source::StartPosition;
 
 const TOPIC: &str = "t";
+const MANY: &str = "many";
 const PARTITIONS: i32 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -80,4 +82,56 @@ fn commits_that_carry_no_partitions_at_all_make_no_partition_an_added_one() {
     consumer.commit(&list, CommitMode::Sync).unwrap();
     let starts = look_up(&consumer, &sources(0..2), terms(PATIENCE), &|| false).unwrap();
     assert_eq!(metadata(&starts), ["datahub-relay partitions=3"; 2]);
+}
+
+/// Looks at as many partitions as a large topic has. Returns how many questions that took.
+fn of_many(policy: StartPosition) -> (Vec<i64>, u32) {
+    let (cluster, consumer) = cluster();
+    cluster.create_topic(MANY, 250, 1).unwrap();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    producer.send(BaseRecord::<(), str>::to(MANY).partition(242).payload("e")).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    let sources: Vec<TopicPartition> =
+        (0..250).map(|partition| TopicPartition { topic: MANY.into(), partition }).collect();
+    let questions = Cell::new(0);
+    let count = || {
+        questions.set(questions.get() + 1);
+        false
+    };
+    let terms = Terms { policy, ..terms(PATIENCE) };
+    let starts = look_up(&consumer, &sources, terms, &count).unwrap();
+    assert!(starts.iter().zip(&sources).all(|(start, source)| start.source == *source));
+    (starts.iter().map(|start| start.offset).collect(), questions.get())
+}
+
+#[test]
+fn the_beginnings_of_many_partitions_take_few_questions_and_a_sign_of_life_before_each() {
+    let (offsets, questions) = of_many(StartPosition::Latest);
+    assert_eq!(offsets, (0..250).map(|partition| i64::from(partition == 242)).collect::<Vec<_>>());
+    assert!((3..=10).contains(&questions), "{questions}");
+    let (offsets, questions) = of_many(StartPosition::Earliest);
+    assert_eq!(offsets, [0; 250]);
+    assert!((3..=10).contains(&questions), "{questions}");
+}
+
+#[test]
+fn a_stop_is_noticed_while_every_question_is_answered() {
+    let (_cluster, consumer) = cluster();
+    let questions = Cell::new(0);
+    let stopped = || questions.replace(questions.get() + 1) == 2;
+    let answer = look_up(&consumer, &sources(0..2), terms(PATIENCE), &stopped);
+    assert!(matches!(answer, Err(StartError::Stopped)), "{answer:?}");
+    assert_eq!(questions.get(), 3, "it asks no more then");
+}
+
+#[test]
+fn the_time_is_up_too_while_every_question_is_answered() {
+    let (_cluster, consumer) = cluster();
+    let slow = || {
+        std::thread::sleep(Duration::from_millis(30));
+        false
+    };
+    let answer = look_up(&consumer, &sources(0..2), terms(Duration::from_millis(20)), &slow);
+    assert!(matches!(answer, Err(StartError::LookUp { .. })), "{answer:?}");
 }

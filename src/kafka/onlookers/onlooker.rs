@@ -136,9 +136,9 @@ impl Onlooker {
         let look_ups = self.look_ups();
         let mut stretches = Vec::new();
         for KnownTopic { name, route, partitions } in &self.topics {
-            for partition in 0..partitions.unwrap_or_default() {
-                let source = TopicPartition { topic: Arc::clone(name), partition };
-                let (from, end) = look_ups.watermarks(&source)?;
+            let sources = sources_of(name, partitions.unwrap_or_default());
+            let watermarks = look_ups.watermarks(&sources)?;
+            for (source, (from, end)) in sources.into_iter().zip(watermarks) {
                 stretches.push(Stretch { source, route: route.clone(), from, until: Some(end) });
             }
         }
@@ -154,14 +154,12 @@ impl Onlooker {
             let mut standings = Vec::new();
             for KnownTopic { name, route, partitions } in &self.topics {
                 let Ok(count) = *partitions else { continue };
-                let sources: Vec<TopicPartition> = (0..count)
-                    .map(|partition| TopicPartition { topic: Arc::clone(name), partition })
-                    .collect();
+                let sources = sources_of(name, count);
                 let committed = look_ups.committed(&sources)?;
                 let first_count = committed.values().filter_map(|found| found.first_partition_count).min();
                 let metadata = look_ups::commit_metadata(first_count.unwrap_or(count));
-                for source in sources {
-                    let (start, end) = look_ups.watermarks(&source)?;
+                let watermarks = look_ups.watermarks(&sources)?;
+                for (source, (start, end)) in sources.into_iter().zip(watermarks) {
                     let committed = committed.get(&source).and_then(|found| found.offset);
                     let metadata = Arc::clone(&metadata);
                     standings.push(Standing {
@@ -252,6 +250,11 @@ impl Standing {
     pub fn lag(&self) -> Option<i64> {
         self.committed.map(|committed| (self.end - committed.max(self.start)).max(0))
     }
+}
+
+/// All partitions of a topic that has so many.
+fn sources_of(topic: &Arc<str>, count: i32) -> Vec<TopicPartition> {
+    (0..count).map(|partition| TopicPartition { topic: Arc::clone(topic), partition }).collect()
 }
 
 #[cfg(test)]
