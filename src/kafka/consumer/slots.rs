@@ -151,18 +151,21 @@ impl Slots {
         self.slots.iter().map(Slot::committable).collect()
     }
 
-    /// Where the partitions go on that are to be moved and have nothing unfinished any more. A new
-    /// epoch begins there, and owes the group a commit of its start.
+    /// Where the partitions go on that are to be moved and have nothing unfinished any more, each under a
+    /// new epoch. One that goes on where it stood has what the group has committed for it. One that goes on
+    /// elsewhere owes the group a commit of that before its first event: what is committed lies outside of
+    /// its log, and a log that grows again would one day hold it.
     pub(super) fn moves(&self) -> Vec<Start> {
         let due = |slot: &&Slot| slot.move_to.is_some() && slot.epoch.is_idle();
         self.slots
             .iter()
             .filter(due)
             .filter_map(|slot| {
+                let offset = slot.move_to?;
                 Some(Start {
                     source: slot.source().clone(),
-                    offset: slot.move_to?,
-                    committed: None,
+                    offset,
+                    committed: slot.epoch.committed_offset().filter(|_| offset == slot.next),
                     metadata: Arc::clone(&slot.metadata),
                 })
             })
@@ -172,5 +175,39 @@ impl Slots {
     fn forget_addresses(&mut self) {
         self.by_address.clear();
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A partition that has read up to 5, of which the group has committed 3, and that goes on at `to`.
+    fn moved(to: i64) -> Slots {
+        let source = TopicPartition { topic: "t".into(), partition: 0 };
+        let start = Start { source, offset: 3, committed: Some(3), metadata: "".into() };
+        let mut slot = Slot::new(&start, Route::ChangeLog, None);
+        slot.epoch.received(4);
+        slot.next = 5;
+        slot.move_to = Some(to);
+        let mut slots = Slots::default();
+        slots.add([slot]);
+        slots
+    }
+
+    #[test]
+    fn a_partition_that_is_assigned_again_where_it_stood_keeps_what_is_committed() {
+        let moves = moved(5).moves();
+        assert_eq!((moves[0].offset, moves[0].committed), (5, Some(3)));
+        let again = Slot::new(&moves[0], Route::ChangeLog, None);
+        assert_eq!(again.epoch.uncommitted_watermark(), Some(5), "it still has to be committed");
+    }
+
+    #[test]
+    fn a_partition_that_goes_on_elsewhere_owes_a_commit_of_that() {
+        for to in [0, 9] {
+            let moves = moved(to).moves();
+            assert_eq!((moves[0].offset, moves[0].committed), (to, None));
+        }
     }
 }

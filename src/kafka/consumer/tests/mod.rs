@@ -171,6 +171,25 @@ fn a_position_that_is_reported_and_is_in_range_is_read_on_from() {
 }
 
 #[test]
+fn a_partition_that_is_assigned_again_where_it_stood_waits_for_no_commit() {
+    let broker = Broker::new();
+    broker.produce(0, ["e"; 3]);
+    let running = start(&broker, "again", delivery());
+    wait_until("all are committed", || broker.committed("again") == BTreeMap::from([(0, 3), (1, 0), (2, 0)]));
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE;
+    broker.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refused; 1000]);
+    let out_of_range = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    broker.cluster.request_errors(RDKafkaApiKey::Fetch, &[out_of_range]);
+    broker.produce(0, ["e"; 3]);
+    broker.produce(1, ["e"; 3]);
+    wait_until("all nine are processed", || running.seen().len() == 9);
+    assert_eq!(broker.committed("again").get(&0), Some(&3), "the group takes no commit meanwhile");
+    broker.cluster.clear_request_errors(RDKafkaApiKey::OffsetCommit);
+    wait_until("the rest is committed", || broker.committed("again").get(&1) == Some(&3));
+    running.stop();
+}
+
+#[test]
 fn a_pause_does_not_outlive_its_assignment() {
     let broker = Broker::new();
     broker.produce(0, ["h"].into_iter().chain(["e"; 50]));
