@@ -108,6 +108,8 @@ pub(super) struct PollLoop<S, P> {
     pub(super) pauses: u64,
     trouble: bool,
     reported: Instant,
+    /// Records that may still come before the next look at the clock.
+    until_look: u32,
 }
 
 /// Runs the consumer of one pipeline on the calling thread until it is stopped or fails, then drains,
@@ -121,51 +123,7 @@ pub fn consume<S: Screen, P: Processor>(
 ) -> Result<(), ConsumerError> {
     // Every line of this thread names its pipeline.
     let _span = tracing::error_span!("consume", pipeline = parts.pipeline).entered();
-    let config = consumer_config(&parts.settings);
-    let context = RelayContext::new(&parts.pipeline, &parts.settings)?;
-    let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;
-    let consumer = Arc::new(consumer);
-    let commits = CommitSettings {
-        mode: parts.delivery.commit,
-        attempts: parts.settings.commit_attempts,
-        backoff_cap: parts.settings.commit_backoff_cap,
-    };
-    let committer = Committer::start(
-        Arc::clone(&consumer),
-        commits,
-        Arc::clone(&parts.budget),
-        Arc::clone(&parts.reports),
-    )
-    .map_err(ConsumerError::Thread)?;
-    let log_ends = LogEnds::watch(Arc::clone(&consumer), parts.stall_after / LOOKS_AT_ENDS)
-        .map_err(ConsumerError::Thread)?;
-    let half_poll_interval = max_poll_interval(&config) / 2;
-    let lanes = lanes(committer.bell().clone());
-    let runtime = lanes.runtime().clone();
-    let mut poll_loop = PollLoop {
-        consumer,
-        start: parts.settings.start.fixed_at(SystemTime::now()),
-        reset: parts.settings.reset_offsets,
-        idle: Idle::new(parts.settings.idle_timeout, Instant::now()),
-        drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
-        watchdog: Watchdog::new(parts.stall_after),
-        log_ends,
-        topics: TopicWatch::default(),
-        parts,
-        lanes,
-        committer,
-        slots: Slots::default(),
-        doubts: Doubts::default(),
-        stop_by: None,
-        half_poll_interval,
-        runtime,
-        gathered: false,
-        waiting: false,
-        dropped: [0; DropReason::COUNT],
-        pauses: 0,
-        trouble: false,
-        reported: Instant::now(),
-    };
+    let mut poll_loop = PollLoop::new(parts, lanes)?;
     // Without a way out the lanes would work on and the committer commit for a pipeline that is gone.
     let ended =
         catch_unwind(AssertUnwindSafe(|| poll_loop.run())).unwrap_or(Err(ConsumerError::PollingPanicked));
@@ -173,6 +131,59 @@ pub fn consume<S: Screen, P: Processor>(
 }
 
 impl<S: Screen, P: Processor> PollLoop<S, P> {
+    /// Makes the client and starts the committer; nothing is asked of Kafka yet.
+    pub(super) fn new(
+        parts: ConsumerParts<S>,
+        lanes: impl FnOnce(CommitBell) -> Lanes<P>,
+    ) -> Result<Self, ConsumerError> {
+        let config = consumer_config(&parts.settings);
+        let context = RelayContext::new(&parts.pipeline, &parts.settings)?;
+        let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;
+        let consumer = Arc::new(consumer);
+        let commits = CommitSettings {
+            mode: parts.delivery.commit,
+            attempts: parts.settings.commit_attempts,
+            backoff_cap: parts.settings.commit_backoff_cap,
+        };
+        let committer = Committer::start(
+            Arc::clone(&consumer),
+            commits,
+            Arc::clone(&parts.budget),
+            Arc::clone(&parts.reports),
+        )
+        .map_err(ConsumerError::Thread)?;
+        let log_ends = LogEnds::watch(Arc::clone(&consumer), parts.stall_after / LOOKS_AT_ENDS)
+            .map_err(ConsumerError::Thread)?;
+        let half_poll_interval = max_poll_interval(&config) / 2;
+        let lanes = lanes(committer.bell().clone());
+        let runtime = lanes.runtime().clone();
+        Ok(Self {
+            consumer,
+            start: parts.settings.start.fixed_at(SystemTime::now()),
+            reset: parts.settings.reset_offsets,
+            idle: Idle::new(parts.settings.idle_timeout, Instant::now()),
+            drain_timeout: parts.delivery.drain_timeout.min(half_poll_interval),
+            watchdog: Watchdog::new(parts.stall_after),
+            log_ends,
+            topics: TopicWatch::default(),
+            parts,
+            lanes,
+            committer,
+            slots: Slots::default(),
+            doubts: Doubts::default(),
+            stop_by: None,
+            half_poll_interval,
+            runtime,
+            gathered: false,
+            waiting: false,
+            dropped: [0; DropReason::COUNT],
+            pauses: 0,
+            trouble: false,
+            reported: Instant::now(),
+            until_look: 0,
+        })
+    }
+
     fn run(&mut self) -> Result<(), ConsumerError> {
         self.connect()?;
         self.idle.came();
@@ -180,32 +191,38 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let topics: Vec<&str> = self.parts.settings.topics.iter().map(|(topic, _)| topic.as_str()).collect();
         self.consumer.subscribe(&topics).map_err(ConsumerError::Subscribe)?;
         let consumer = Arc::clone(&self.consumer);
-        let mut until_look = 0;
-        loop {
-            let message = consumer.poll(self.patience());
-            let idle = message.is_none();
-            match message {
-                Some(Ok(message)) => {
-                    self.idle.came();
-                    self.receive(&message);
-                }
-                Some(Err(error)) => self.take_error(error)?,
-                None => {}
+        while !self.turn(&consumer)? {}
+        Ok(())
+    }
+
+    /// One poll, and what is to be done behind it. Whether that was the last one.
+    pub(super) fn turn(&mut self, consumer: &RelayConsumer) -> Result<bool, ConsumerError> {
+        let message = consumer.poll(self.patience());
+        let idle = message.is_none();
+        match message {
+            Some(Ok(message)) => {
+                self.idle.came();
+                self.receive(&message);
             }
-            while let Some(request) = consumer.context().take_request() {
-                self.rebalance(request)?;
-            }
-            if !idle && until_look > 0 {
-                until_look -= 1;
-                continue;
-            }
-            until_look = RECORDS_PER_LOOK;
-            self.flush();
-            self.look_around()?;
-            if self.parts.stop.is_cancelled() || self.has_idled() {
-                return Ok(());
-            }
+            Some(Err(error)) => self.take_error(error)?,
+            None => {}
         }
+        let mut asked = false;
+        while let Some(request) = consumer.context().take_request() {
+            asked = true;
+            self.rebalance(request)?;
+        }
+        if !idle && self.until_look > 0 {
+            self.until_look -= 1;
+            return Ok(false);
+        }
+        self.until_look = RECORDS_PER_LOOK;
+        if self.waiting && !asked {
+            self.assign_again()?;
+        }
+        self.flush();
+        self.look_around()?;
+        Ok(self.parts.stop.is_cancelled() || self.has_idled())
     }
 
     /// Whether the recipe lets the pipeline end because nothing comes any more, and nothing is in flight.
@@ -234,11 +251,11 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
     }
 
-    /// What is done between records: resume, report, move lost positions, notice a dead committer.
+    /// What is done between records: resume, look at positions in doubt, report, notice a dead committer.
     fn look_around(&mut self) -> Result<(), ConsumerError> {
         if self.waiting {
             self.resume();
-            self.mend_positions()?;
+            self.mend_positions();
             self.waiting = self.doubts.any() || self.slots.any_waiting();
         }
         if self.reported.elapsed() >= REPORT {

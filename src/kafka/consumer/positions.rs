@@ -130,14 +130,24 @@ impl Doubts {
 }
 
 impl<S: Screen, P: Processor> PollLoop<S, P> {
-    /// Looks at one position in doubt, and assigns again what has to be: once everything received
-    /// before is finished. What is with the lanes would otherwise be acknowledged nowhere and, where
-    /// the log has moved on, never come again.
-    pub(super) fn mend_positions(&mut self) -> Result<(), ConsumerError> {
+    /// Looks at one position in doubt, which may take as long as [`WATERMARKS`]. Nothing is assigned again
+    /// in this turn of the loop.
+    pub(super) fn mend_positions(&mut self) {
         if let Some(source) = self.doubts.next() {
             self.look_at(&source);
         }
         self.take_search();
+    }
+
+    /// Assigns again what has to be: once everything received before is finished. What is with the lanes
+    /// would otherwise be acknowledged nowhere and, where the log has moved on, never come again.
+    ///
+    /// Called directly behind a poll that found no request of the group, and never else. librdkafka takes
+    /// the next `assign` or `unassign` for the answer to a request that it has queued, whatever partitions
+    /// it is of, and counts the assignment as not lost from then on. Before it queues one it throws away the
+    /// records that wait in front of it, so the poll would have found it. What is left open is the moment
+    /// between that poll and the call: librdkafka has no call that is refused while a request waits.
+    pub(super) fn assign_again(&mut self) -> Result<(), ConsumerError> {
         let moves = self.slots.moves();
         if moves.is_empty() {
             return Ok(());

@@ -1,5 +1,6 @@
 //! The consumer against librdkafka's mock cluster, with a processor and a screen that only record.
 
+mod assigning_again;
 mod committing;
 mod scene;
 mod trouble;

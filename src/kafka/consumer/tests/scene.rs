@@ -297,32 +297,52 @@ fn settings(broker: &Broker, group: &str, more: &[(&str, &str)]) -> ConsumerSett
     }
 }
 
-fn run(settings: ConsumerSettings, delivery: DeliverySettings, may_join: watch::Receiver<bool>) -> Running {
-    let runtime =
-        Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
-    let recorder = Arc::new(Recorder::default());
-    let counts = Arc::new(Counts::default());
-    let stop = CancellationToken::new();
-    let budget = Arc::new(Budget::new(delivery.max_in_flight_bytes));
-    let parts = ConsumerParts {
-        pipeline: settings.group_id.clone(),
-        settings,
-        delivery: delivery.clone(),
-        screen: Letters,
-        reports: Arc::clone(&counts) as Arc<dyn Reports>,
-        budget: Arc::clone(&budget),
-        stall_after: STALL,
-        may_join,
-        stop: stop.clone(),
-    };
-    let handle = runtime.handle().clone();
-    let processor = Arc::clone(&recorder);
-    let thread = std::thread::spawn(move || {
-        consume(parts, |bell| {
+/// What a consumer is made of, and how its lanes are made.
+pub(super) struct Made {
+    pub(super) parts: ConsumerParts<Letters>,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) runtime: Arc<Runtime>,
+}
+
+impl Made {
+    fn new(settings: ConsumerSettings, delivery: DeliverySettings, may_join: watch::Receiver<bool>) -> Self {
+        let counts = Arc::new(Counts::default());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let parts = ConsumerParts {
+            pipeline: settings.group_id.clone(),
+            settings,
+            budget: Arc::new(Budget::new(delivery.max_in_flight_bytes)),
+            delivery,
+            screen: Letters,
+            reports: Arc::clone(&counts) as Arc<dyn Reports>,
+            stall_after: STALL,
+            may_join,
+            stop: CancellationToken::new(),
+        };
+        Self { parts, recorder: Arc::default(), counts, runtime: Arc::new(runtime.unwrap()) }
+    }
+
+    /// One that has not begun.
+    pub(super) fn at_rest(broker: &Broker, group: &str) -> Self {
+        Self::new(settings(broker, group, BROKERS_OWN_PROTOCOL), delivery(), watch::channel(true).1)
+    }
+
+    pub(super) fn lanes(&self) -> impl FnOnce(CommitBell) -> Lanes<Recorder> + Send + use<> {
+        let (handle, processor) = (self.runtime.handle().clone(), Arc::clone(&self.recorder));
+        let (budget, delivery) = (Arc::clone(&self.parts.budget), self.parts.delivery.clone());
+        move |bell| {
             *processor.bell.lock().unwrap() = Some(bell);
             Lanes::new(handle, processor, budget, &delivery)
-        })
-    });
+        }
+    }
+}
+
+fn run(settings: ConsumerSettings, delivery: DeliverySettings, may_join: watch::Receiver<bool>) -> Running {
+    let made = Made::new(settings, delivery, may_join);
+    let (lanes, stop) = (made.lanes(), made.parts.stop.clone());
+    let Made { parts, recorder, counts, runtime } = made;
+    let thread = std::thread::spawn(move || consume(parts, lanes));
     Running { recorder, counts, stop, thread, _runtime: runtime }
 }
 
