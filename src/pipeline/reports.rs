@@ -143,7 +143,7 @@ impl Reports for PipelineReports {
             return;
         };
         let text = format!(
-            "{in_a_row} commits in a row failed, the last with: {error}; it is tried on. What is acted on meanwhile comes again after a restart, and a partition with max_uncommitted of it waits. See whether the group's coordinator is reachable (the brokers' logs), and whether this user may commit in the group"
+            "{in_a_row} commits in a row failed, the last with: {error}; it is tried on. What is acted on meanwhile comes again after a restart, and a partition with max_uncommitted of it waits. See whether the group's coordinator is reachable (the brokers' logs), and whether this user may commit: READ on the group and on its topics"
         );
         self.health.lacks(Condition::Commits, text);
     }

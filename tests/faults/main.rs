@@ -121,6 +121,15 @@ fn row_08_a_commit_that_timed_out_or_came_too_early_is_tried_again() -> Verdict 
 }
 
 #[test]
+fn row_08_a_commit_that_a_topic_does_not_allow_is_tried_again_and_ends_nothing() -> Verdict {
+    commit_errors::row(
+        Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Protocol::Broker,
+        Outcome::TriedAgain,
+    )
+}
+
+#[test]
 fn row_08_a_coordinator_that_moved_or_hung_up_is_looked_for_again() -> Verdict {
     commit_errors::row(Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR, Protocol::Broker, Outcome::LookedForAgain)?;
     commit_errors::row(

@@ -5,6 +5,7 @@
 //! [`look_ups`](super::look_ups).
 
 mod beside;
+mod cause;
 mod context;
 mod error;
 mod producer;
@@ -13,6 +14,7 @@ mod topic;
 mod unreadable;
 
 pub(super) use beside::{client_beside, onlooker_config};
+pub(super) use cause::{Cause, cause_of};
 pub(super) use context::{
     RebalanceRequest, RelayConsumer, RelayContext, answer_assignment, answer_revocation, partition_list,
 };

@@ -1,11 +1,13 @@
-//! What a failed commit means: one table, from Kafka's error code to what is done about it.
+//! What a failed commit means: from what its error is about to what is done about it.
 
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::error::KafkaError;
+
+use crate::kafka::client::{Cause, cause_of};
 
 /// What to do about a failed commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitDirective {
-    /// The coordinator was away or busy: ask again.
+    /// The coordinator was away or busy, or Kafka lets nobody commit for the topic: ask again.
     Retry,
     /// The group is changing. Give up this request, not the watermark: while the partition is still
     /// assigned (a cooperative rebalance keeps partitions without delivering them again) it stays to
@@ -13,33 +15,29 @@ pub(super) enum CommitDirective {
     LeaveForLater,
     /// There was nothing to commit.
     Nothing,
-    /// Another process has this member's identity, or the client is broken: the pipeline ends.
+    /// Another process has this member's identity, the group may not be used, or the client is broken: the
+    /// pipeline ends.
     EndPipeline,
 }
 
 /// Classifies the error of a commit.
-pub(super) fn classify(code: RDKafkaErrorCode) -> CommitDirective {
-    use RDKafkaErrorCode as Code;
-    match code {
-        Code::NoOffset => CommitDirective::Nothing,
-        Code::FencedInstanceId
-        | Code::Fatal
-        | Code::GroupAuthorizationFailed
-        | Code::TopicAuthorizationFailed => CommitDirective::EndPipeline,
-        Code::RebalanceInProgress
-        | Code::IllegalGeneration
-        | Code::UnknownMemberId
-        | Code::AssignmentLost
-        | Code::FencedMemberEpoch
-        | Code::StaleMemberEpoch => CommitDirective::LeaveForLater,
-        // Timed out, not coordinator, coordinator not available or loading, waiting for coordinator,
-        // transport; and whatever is not known: another attempt at a commit harms nobody.
-        _ => CommitDirective::Retry,
+pub(super) fn classify(error: &KafkaError) -> CommitDirective {
+    match cause_of(error) {
+        Cause::NoOffset => CommitDirective::Nothing,
+        Cause::Fatal | Cause::GroupRefused => CommitDirective::EndPipeline,
+        Cause::Membership => CommitDirective::LeaveForLater,
+        // A topic that is refused or gone: the pipeline's other topics go on, readiness says so, and the
+        // right may be granted again. Whatever is not known: another attempt harms nobody.
+        Cause::Coordinator | Cause::TopicRefused | Cause::Missing | Cause::Unsupported | Cause::Other => {
+            CommitDirective::Retry
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::types::RDKafkaErrorCode;
+
     use super::*;
 
     #[test]
@@ -56,6 +54,9 @@ mod tests {
                     Code::CoordinatorLoadInProgress,
                     Code::WaitingForCoordinator,
                     Code::BrokerTransportFailure,
+                    Code::TopicAuthorizationFailed,
+                    Code::UnknownTopicOrPartition,
+                    Code::InvalidCommitOffsetSize,
                 ],
             ),
             (
@@ -65,15 +66,19 @@ mod tests {
                     Code::IllegalGeneration,
                     Code::UnknownMemberId,
                     Code::AssignmentLost,
+                    Code::FencedMemberEpoch,
                     Code::StaleMemberEpoch,
                 ],
             ),
-            (CommitDirective::EndPipeline, vec![Code::FencedInstanceId, Code::Fatal]),
+            (
+                CommitDirective::EndPipeline,
+                vec![Code::FencedInstanceId, Code::Fatal, Code::GroupAuthorizationFailed],
+            ),
             (CommitDirective::Nothing, vec![Code::NoOffset]),
         ];
         for (directive, codes) in table {
             for code in codes {
-                assert_eq!(classify(code), directive, "{code:?}");
+                assert_eq!(classify(&KafkaError::ConsumerCommit(code)), directive, "{code:?}");
             }
         }
     }

@@ -193,7 +193,7 @@ impl CommitLoop {
             }
             Err(error) => error,
         };
-        let directive = error.rdkafka_error_code().map_or(CommitDirective::Retry, classify);
+        let directive = classify(&error);
         if directive == CommitDirective::Nothing {
             return Pass::Done;
         }

@@ -32,7 +32,7 @@ use super::topic_watch::{TopicWatch, is_about_a_topic};
 use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::client::{ConsumerError, RebalanceRequest, RelayConsumer, RelayContext};
+use crate::kafka::client::{Cause, ConsumerError, RebalanceRequest, RelayConsumer, RelayContext, cause_of};
 use crate::kafka::source::{ConsumerSettings, StartPosition, consumer_config};
 
 /// The longest a poll blocks: how soon a stop is noticed when nothing comes.
@@ -329,13 +329,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// An error from `poll`: most pass by themselves and are counted; a fatal one ends the pipeline, so
     /// that no live process reads nothing.
     pub(super) fn take_error(&mut self, error: KafkaError) -> Result<(), ConsumerError> {
-        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+        if cause_of(&error) == Cause::Fatal {
             return Err(ConsumerError::Fatal(error));
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) => {
-                Err(ConsumerError::Fatal(error))
-            }
             // rdkafka's error names no partition, so all are looked at.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.doubts.raise(self.slots.iter().map(|slot| slot.source().clone()));

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::committed::Committed;
 use crate::event::TopicPartition;
-use crate::kafka::client::{RelayConsumer, StartError, partition_count, partition_list};
+use crate::kafka::client::{Cause, RelayConsumer, StartError, cause_of, partition_count, partition_list};
 use crate::kafka::source::StartPosition;
 
 /// The time-out of one question.
@@ -207,14 +207,7 @@ fn check_elements(list: &TopicPartitionList) -> Result<(), KafkaError> {
     list.elements().iter().try_for_each(|element| element.error())
 }
 
+/// Whether asking again gives no other answer.
 fn is_refusal(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::Fatal
-                | RDKafkaErrorCode::UnsupportedFeature
-        )
-    )
+    matches!(cause_of(error), Cause::GroupRefused | Cause::TopicRefused | Cause::Unsupported | Cause::Fatal)
 }

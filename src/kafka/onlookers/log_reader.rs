@@ -13,7 +13,8 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::event::{Record, Route, TopicPartition, offset_after};
 use crate::kafka::client::{
-    ConsumerError, RelayConsumer, RelayContext, onlooker_config, owned_record, partition_list,
+    Cause, ConsumerError, RelayConsumer, RelayContext, cause_of, onlooker_config, owned_record,
+    partition_list,
 };
 use crate::kafka::source::ConsumerSettings;
 
@@ -221,13 +222,5 @@ enum Polled {
 }
 
 fn is_fatal(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::MessageConsumptionFatal(_))
-        || matches!(
-            error.rdkafka_error_code(),
-            Some(
-                RDKafkaErrorCode::Fatal
-                    | RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::UnknownTopicOrPartition
-            )
-        )
+    matches!(cause_of(error), Cause::Fatal | Cause::TopicRefused | Cause::Missing)
 }

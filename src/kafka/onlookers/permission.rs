@@ -6,6 +6,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::onlooker::Onlooker;
+use crate::kafka::client::{Cause, cause_of};
 
 /// No topic has so many partitions.
 const NO_PARTITION: i32 = i32::MAX;
@@ -37,18 +38,6 @@ impl Onlooker {
 
 /// Whether the answer is about the partition: the group was looked at before it.
 fn passed_the_group(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                // The group has members, and Kafka takes commits from them alone.
-                | RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::StaleMemberEpoch
-                | RDKafkaErrorCode::RebalanceInProgress
-        )
-    )
+    // A group that has members takes commits from them alone, and says so before it looks at the partition.
+    matches!(cause_of(error), Cause::Missing | Cause::TopicRefused | Cause::Membership)
 }

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::onlooker::{Onlooker, Standing};
-use crate::kafka::client::StartError;
+use crate::kafka::client::{Cause, StartError, cause_of};
 
 /// How long a commit is tried while the coordinator is away.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -109,22 +108,11 @@ impl Onlooker {
         // A commit without a member's id: the coordinator takes it only while the group is empty, so a
         // member that joins between the look and the commit is not overrun.
         while let Err(source) = self.consumer.commit(&list, CommitMode::Sync) {
-            match source.rdkafka_error_code() {
-                Some(
-                    RDKafkaErrorCode::UnknownMemberId
-                    | RDKafkaErrorCode::IllegalGeneration
-                    | RDKafkaErrorCode::StaleMemberEpoch
-                    | RDKafkaErrorCode::RebalanceInProgress,
-                ) => return Err(ResetError::HasMembers { group: group() }),
-                Some(
-                    RDKafkaErrorCode::NotCoordinator
-                    | RDKafkaErrorCode::CoordinatorNotAvailable
-                    | RDKafkaErrorCode::CoordinatorLoadInProgress
-                    | RDKafkaErrorCode::WaitingForCoordinator
-                    | RDKafkaErrorCode::BrokerTransportFailure
-                    | RDKafkaErrorCode::RequestTimedOut
-                    | RDKafkaErrorCode::OperationTimedOut,
-                ) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(200)),
+            match cause_of(&source) {
+                Cause::Membership => return Err(ResetError::HasMembers { group: group() }),
+                Cause::Coordinator if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
                 _ => return Err(refused(source)),
             }
         }
