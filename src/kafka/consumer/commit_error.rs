@@ -7,7 +7,12 @@ use crate::kafka::client::{Cause, cause_of};
 /// What to do about a failed commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitDirective {
-    /// The coordinator was away or busy, or Kafka lets nobody commit for the topic: ask again.
+    /// The coordinator was away or busy: ask again. No other partition of the group would fare better.
+    AwaitCoordinator,
+    /// Kafka takes no commit for this topic or partition, which this client may not read or which is gone:
+    /// ask again. The others go on meanwhile.
+    AwaitTopic,
+    /// Nobody knows: ask again, since another attempt harms nobody.
     Retry,
     /// The group is changing. Give up this request, not the watermark: while the partition is still
     /// assigned (a cooperative rebalance keeps partitions without delivering them again) it stays to
@@ -26,11 +31,10 @@ pub(super) fn classify(error: &KafkaError) -> CommitDirective {
         Cause::NoOffset => CommitDirective::Nothing,
         Cause::Fatal | Cause::GroupRefused => CommitDirective::EndPipeline,
         Cause::Membership => CommitDirective::LeaveForLater,
-        // A topic that is refused or gone: the pipeline's other topics go on, readiness says so, and the
-        // right may be granted again. Whatever is not known: another attempt harms nobody.
-        Cause::Coordinator | Cause::TopicRefused | Cause::Missing | Cause::Unsupported | Cause::Other => {
-            CommitDirective::Retry
-        }
+        Cause::Coordinator => CommitDirective::AwaitCoordinator,
+        // Readiness says so, and the right may be granted again.
+        Cause::TopicRefused | Cause::Missing => CommitDirective::AwaitTopic,
+        Cause::Unsupported | Cause::Other => CommitDirective::Retry,
     }
 }
 
@@ -45,7 +49,7 @@ mod tests {
         use RDKafkaErrorCode as Code;
         let table = [
             (
-                CommitDirective::Retry,
+                CommitDirective::AwaitCoordinator,
                 vec![
                     Code::RequestTimedOut,
                     Code::OperationTimedOut,
@@ -54,11 +58,13 @@ mod tests {
                     Code::CoordinatorLoadInProgress,
                     Code::WaitingForCoordinator,
                     Code::BrokerTransportFailure,
-                    Code::TopicAuthorizationFailed,
-                    Code::UnknownTopicOrPartition,
-                    Code::InvalidCommitOffsetSize,
                 ],
             ),
+            (
+                CommitDirective::AwaitTopic,
+                vec![Code::TopicAuthorizationFailed, Code::UnknownTopicOrPartition],
+            ),
+            (CommitDirective::Retry, vec![Code::InvalidCommitOffsetSize]),
             (
                 CommitDirective::LeaveForLater,
                 vec![

@@ -13,6 +13,7 @@ use super::commit_error::{CommitDirective, classify};
 use super::committer::{Command, CommitSettings, Committable};
 use super::reports::{CommitsFail, Reports};
 use crate::delivery::{Budget, CommitMode};
+use crate::event::TopicPartition;
 use crate::kafka::client::RelayConsumer;
 
 /// How soon progress is committed that consists of dropped records alone. Nothing would act again if it
@@ -50,9 +51,20 @@ enum Pass {
     /// The group is changing: what is left is committed after that.
     Later,
     /// Something could not be committed and has to be tried again; others may have been.
-    Failed { error: KafkaError, others_confirmed: bool },
+    Failed(Failure),
     /// The pipeline has to end.
     End(KafkaError),
+}
+
+/// What was not committed in a pass that failed.
+#[derive(Debug)]
+struct Failure {
+    error: KafkaError,
+    directive: CommitDirective,
+    /// Whether something else was committed.
+    others_confirmed: bool,
+    /// The partitions for which Kafka takes no commit, whoever the coordinator is.
+    refused: Vec<TopicPartition>,
 }
 
 impl CommitLoop {
@@ -105,10 +117,10 @@ impl CommitLoop {
                 Ok(None)
             }
             Pass::Later => Ok(Some(REFUSED)),
-            Pass::Failed { error, others_confirmed } => {
-                let wait = self.failed(&error);
+            Pass::Failed(failure) => {
+                let wait = self.failed(&failure.error);
                 // One partition's trouble must not slow the others down.
-                Ok(Some(if others_confirmed { FIRST_BACKOFF } else { wait }))
+                Ok(Some(if failure.others_confirmed { FIRST_BACKOFF } else { wait }))
             }
             Pass::End(error) => Err(error),
         }
@@ -133,14 +145,27 @@ impl CommitLoop {
         live.iter().any(|one| one.epoch.committed_offset().is_none())
     }
 
-    /// The last commit of assignments that are being given up. Whether all of it was confirmed.
-    fn commit_until(&mut self, assignments: &[Committable], deadline: Instant) -> Result<bool, KafkaError> {
+    /// The last commit of assignments that are being given up. Whether all of it was confirmed. The polling
+    /// thread waits for it: what Kafka takes no commit for is not asked about again.
+    pub(super) fn commit_until(
+        &mut self,
+        assignments: &[Committable],
+        deadline: Instant,
+    ) -> Result<bool, KafkaError> {
+        let mut left = assignments.to_vec();
         while Instant::now() < deadline {
-            match self.pass(assignments) {
-                Pass::Done => return Ok(true),
+            match self.pass(&left) {
+                Pass::Done => return Ok(left.len() == assignments.len()),
                 Pass::Later => {}
-                Pass::Failed { error, .. } => {
+                Pass::Failed(Failure { error, refused, .. }) => {
                     self.failed(&error);
+                    for source in &refused {
+                        tracing::warn!(
+                            partition = %source, %error,
+                            "given up without a last commit, which Kafka does not take for this topic; what it would cover comes again, if the topic does"
+                        );
+                    }
+                    left.retain(|one| !refused.contains(one.epoch.source()));
                 }
                 Pass::End(error) => return Err(error),
             }
@@ -162,6 +187,7 @@ impl CommitLoop {
             return self.request(&due);
         }
         let mut confirmed = false;
+        let mut refused = Vec::new();
         let mut worst = Pass::Done;
         for (one, _) in due {
             // Asked again: each request may take long, and the partition may be another member's by
@@ -169,13 +195,28 @@ impl CommitLoop {
             let Some(offset) = one.epoch.uncommitted_watermark() else { continue };
             match self.request(&[(one, offset)]) {
                 Pass::Done => confirmed = true,
-                Pass::Later if matches!(worst, Pass::Failed { .. }) => {}
+                // It would be the same for the others. With the coordinator away each request lasts as long as
+                // a session, and whoever gives partitions up waits behind all of them.
+                Pass::Later => {
+                    if matches!(worst, Pass::Done) {
+                        worst = Pass::Later;
+                    }
+                    break;
+                }
+                Pass::Failed(failure) => {
+                    let is_over = failure.directive == CommitDirective::AwaitCoordinator;
+                    refused.extend_from_slice(&failure.refused);
+                    worst = Pass::Failed(failure);
+                    if is_over {
+                        break;
+                    }
+                }
                 end @ Pass::End(_) => return end,
-                pass => worst = pass,
             }
         }
-        if let Pass::Failed { others_confirmed, .. } = &mut worst {
-            *others_confirmed = confirmed;
+        if let Pass::Failed(failure) = &mut worst {
+            failure.others_confirmed = confirmed;
+            failure.refused = refused;
         }
         worst
     }
@@ -204,8 +245,15 @@ impl CommitLoop {
                 Pass::Later
             }
             CommitDirective::EndPipeline => Pass::End(error),
-            CommitDirective::Retry | CommitDirective::Nothing => {
-                Pass::Failed { error, others_confirmed: false }
+            directive => {
+                // Of several, the error does not say which one it is of.
+                let refused = match due {
+                    [(one, _)] if directive == CommitDirective::AwaitTopic => {
+                        vec![one.epoch.source().clone()]
+                    }
+                    _ => Vec::new(),
+                };
+                Pass::Failed(Failure { error, directive, others_confirmed: false, refused })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -10,7 +10,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::super::commit_loop::{CommitLoop, FIRST_BACKOFF};
 use super::super::committer::{CommitSettings, Committable};
-use super::scene::Counts;
+use super::scene::{Counts, PATIENCE};
 use crate::delivery::{Budget, CommitMode, PartitionEpoch};
 use crate::event::TopicPartition;
 use crate::kafka::Reports;
@@ -103,4 +103,34 @@ fn a_partition_that_cannot_be_committed_is_told_although_others_are_and_does_not
     }
     assert_eq!(told(&counts), 6);
     assert_eq!(live[0].epoch.committed_offset(), Some(6));
+}
+
+#[test]
+fn a_last_commit_does_not_wait_for_a_topic_that_takes_none() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, _counts) = committer(&cluster);
+    let gone = assignment(7);
+    let began = Instant::now();
+    let last = [gone.clone(), assignment(0)];
+    assert!(!committer.commit_until(&last, began + PATIENCE).unwrap(), "not all of it is committed");
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    assert_eq!((gone.epoch.committed_offset(), last[1].epoch.committed_offset()), (None, Some(0)));
+    assert!(committer.commit_until(&last[1..], began + PATIENCE).unwrap());
+}
+
+#[test]
+fn with_the_coordinator_away_no_other_partition_is_tried() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    let live = [assignment(0), assignment(1)];
+    // librdkafka itself tries again twice.
+    let away = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[away; 100]);
+    for turns in 1..=3 {
+        assert!(turn(&mut committer, &live).is_some());
+        assert_eq!(counts.commits_refused.load(Ordering::Relaxed), turns);
+    }
+    cluster.clear_request_errors(RDKafkaApiKey::OffsetCommit);
+    assert_eq!(turn(&mut committer, &live), None);
+    assert!(live.iter().all(|one| one.epoch.committed_offset() == Some(0)));
 }

@@ -92,6 +92,8 @@ pub(super) struct Counts {
     pub(super) pauses: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) dropped: AtomicU64,
+    /// Attempts that failed.
+    pub(super) commits_refused: AtomicU64,
     /// Commits that failed in a row, as far as somebody was told of them.
     pub(super) commits_fail: AtomicU64,
     pub(super) assigned: AtomicU64,
@@ -147,7 +149,9 @@ impl Reports for Counts {
     fn commit_confirmed(&self, _took: Duration) {
         self.commits.fetch_add(1, AtomicOrdering::Relaxed);
     }
-    fn commit_failed(&self, _took: Duration, _error: &KafkaError) {}
+    fn commit_failed(&self, _took: Duration, _error: &KafkaError) {
+        self.commits_refused.fetch_add(1, AtomicOrdering::Relaxed);
+    }
     fn commits_fail(&self, failing: Option<CommitsFail<'_>>) {
         self.commits_fail
             .store(failing.map_or(0, |failing| failing.in_a_row.into()), AtomicOrdering::Relaxed);
