@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use super::Recipe;
@@ -92,8 +91,7 @@ pub(super) fn read(
         return None;
     }
     let (consumer, registry) = (consumer?, registry?);
-    let mut secrets = secrets_of(root, &consumer, &registry);
-    findings.secrets().iter().for_each(|secret| secrets.add(secret.expose_secret()));
+    let secrets = secrets_of(root, &registry, findings);
     Some(Recipe {
         name,
         file: file.to_owned(),

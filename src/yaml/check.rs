@@ -77,8 +77,7 @@ impl Checker<'_> {
         else {
             let remedy =
                 if types.contains(&"string") && !is_collection(node) { "; put it in quotes" } else { "" };
-            findings
-                .error(at, format!("expected {}, found {}{remedy}", schema_name(schema), found(node, at)));
+            findings.error(at, format!("expected {}, found {}{remedy}", schema_name(schema), found(node)));
             return None;
         };
         match kind {
@@ -135,7 +134,7 @@ impl Checker<'_> {
             ([only], _) | (_, [only]) => only,
             _ => {
                 let names: Vec<String> = candidates.iter().map(|schema| schema_name(schema)).collect();
-                findings.error(at, format!("expected {}, found {}", names.join(" or "), found(node, at)));
+                findings.error(at, format!("expected {}, found {}", names.join(" or "), found(node)));
                 return None;
             }
         };
@@ -235,7 +234,7 @@ fn secret_of_file(node: &Node, at: &KeyPath, findings: &mut Findings) -> Option<
         Content::Text(path) if path.is_empty() => return None,
         Content::Text(path) => path,
         _ => {
-            findings.error(at, format!("expected the path of a file, found {}", found(node, at)));
+            findings.error(at, format!("expected the path of a file, found {}", found(node)));
             return None;
         }
     };
@@ -337,7 +336,7 @@ fn one_of(node: &Node, options: &[&str], at: &KeyPath, findings: &mut Findings) 
     if let Some(option) = node.text().and_then(|text| options.iter().find(|option| **option == text)) {
         return Some(Value::String((*option).to_owned()));
     }
-    findings.error(at, format!("expected one of {}, found {}", options.join(", "), found(node, at)));
+    findings.error(at, format!("expected one of {}, found {}", options.join(", "), found(node)));
     None
 }
 
@@ -364,6 +363,6 @@ fn limits(value: &Value, schema: &Value, node: &Node, at: &KeyPath, findings: &m
         (_, _, Some(highest)) if number > highest => format!("{highest} or less"),
         _ => return true,
     };
-    findings.error(at, format!("expected {expected}, found {}", found(node, at)));
+    findings.error(at, format!("expected {expected}, found {}", found(node)));
     false
 }

@@ -3,13 +3,9 @@
 use serde_json::Value;
 
 use super::node::{Content, Node};
-use crate::findings::KeyPath;
-
-/// Words in a key that say that its value is nobody's business.
-const SECRET_WORDS: [&str; 7] = ["password", "secret", "token", "credential", "user.info", "jaas", "key"];
 
 /// `text "abc"`, `a list`, `nothing`: what stands there, unless it is a secret.
-pub(super) fn found(node: &Node, at: &KeyPath) -> String {
+pub(super) fn found(node: &Node) -> String {
     let kind = match &node.content {
         Content::Null | Content::Unresolved => "nothing",
         Content::Bool(_) => "true or false",
@@ -18,7 +14,8 @@ pub(super) fn found(node: &Node, at: &KeyPath) -> String {
         Content::List(_) => "a list",
         Content::Map(_) => "a map",
     };
-    if node.from_variable || is_secret_key(at) {
+    // The value of a key that the schema marks as a secret counts as one.
+    if node.from_variable {
         return format!("{kind} (from a variable, or a secret)");
     }
     match &node.content {
@@ -65,10 +62,6 @@ pub(super) fn phrase(documentation: &str) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn is_secret_key(at: &KeyPath) -> bool {
-    at.last_key().is_some_and(|key| SECRET_WORDS.iter().any(|word| key.to_lowercase().contains(word)))
 }
 
 fn shortened(text: &str) -> String {

@@ -141,7 +141,7 @@ fn a_file_that_cannot_serve_as_a_secret_is_named_with_its_key_and_line() {
                 "recipe.yml:11:9: {at}.consumer_config[\"sasl.username_file\"]: sasl.username is given too; remove one of the two"
             ),
             format!(
-                "recipe.yml:12:9: {at}.consumer_config[\"ssl.keystore.password_file\"]: expected the path of a file, found a list (from a variable, or a secret)"
+                "recipe.yml:12:9: {at}.consumer_config[\"ssl.keystore.password_file\"]: expected the path of a file, found a list"
             ),
             format!(
                 "recipe.yml:13:9: {at}.consumer_config[\"client.id_file\"]: librdkafka does not take it: No such configuration property: \"client.id_file\""

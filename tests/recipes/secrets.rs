@@ -128,6 +128,48 @@ fn a_secret_is_in_no_text_however_its_key_is_given() {
 }
 
 #[test]
+fn what_the_schema_marks_as_a_secret_is_redacted_from_what_fails_later() {
+    let (own, url) = ("0wn-s3cr3t-v4lue", "http://me:0wn-s3cr3t-v4lue@host:1/x");
+    let source = |map: &str, entry: &str| with_source(&format!("    connection: {{{map}: {{{entry}}}}}\n"));
+    let noop = "name: p\nsource: {type: kafka}\naction: {type: noop}\n";
+    let webhook = |config: &str| {
+        format!("name: p\nsource: {{type: kafka}}\naction: {{type: webhook, config: {{{config}}}}}\n")
+    };
+    let mut recipes = vec![
+        source(REGISTRY, &format!("basic.auth.user.info: \"me:{own}\"")),
+        source(REGISTRY, &format!("bearer.auth.token: {own}")),
+        source(REGISTRY, &format!("ssl.key.password: {own}")),
+        source(REGISTRY, &format!("proxy: \"{url}\"")),
+        with_source(&format!("    connection: {{schema_registry_url: \"{url}\"}}\n")),
+        format!("{noop}datahub: {{server: \"http://gms\", token: {own}}}\n"),
+        format!("{noop}datahub: {{server: \"http://gms\", extra_headers: {{X-Own: {own}}}}}\n"),
+        format!(
+            "{noop}datahub: {{server: \"http://gms\", auth: {{type: static, config: {{token: {own}}}}}}}\n"
+        ),
+        webhook(&format!("url: \"{url}\"")),
+        webhook(&format!("url: \"http://host\", headers: {{X-Own: {own}}}")),
+    ];
+    // Of the others librdkafka wants more than a word.
+    let properties = ["sasl.password", "sasl.username", "ssl.key.password", "ssl.keystore.password"];
+    recipes.extend(properties.map(|property| source(CONSUMER, &format!("{property}: {own}"))));
+    for text in recipes {
+        let recipe = crate::directory::recipe(&text, &Environment::default());
+        let shown = recipe.secrets.redact("something failed with 0wn-s3cr3t-v4lue in it");
+        assert_eq!(shown, "something failed with … in it", "{text}");
+    }
+    let environment = Environment::from([
+        ("KAFKA_PROPERTIES_SASL_PASSWORD", own),
+        ("KAFKA_PROPERTIES_SASL_OAUTHBEARER_CLIENT_SECRET", "of-the-0auth-client"),
+        (
+            "KAFKA_PROPERTIES_SASL_JAAS_CONFIG",
+            "PlainLoginModule required username=\"me\" password=\"0f-j4va\";",
+        ),
+    ]);
+    let of_environment = crate::directory::recipe(&with_source("    {}\n"), &environment);
+    assert_eq!(of_environment.secrets.redact("0wn-s3cr3t-v4lue of-the-0auth-client"), "… …");
+}
+
+#[test]
 fn every_key_that_takes_a_file_is_among_those_tried() {
     fn secret_keys(schema: &serde_json::Value, found: &mut Vec<String>) {
         if let Some(map) = schema.as_object() {

@@ -29,11 +29,8 @@ const REFUSED: &str = "plugin.library.paths";
 /// Properties that name a file, which librdkafka would open only once it connects.
 const FILES: [&str; 3] = ["ssl.certificate.location", "ssl.key.location", "ssl.keystore.location"];
 
-/// Words in a property's name that make its value a secret.
-const SECRET_WORDS: [&str; 6] = ["password", "secret", "token", "jaas", "key", "oauthbearer"];
-
-/// Properties whose value may be given by `PROPERTY_file`: what librdkafka itself calls sensitive, apart
-/// from paths.
+/// Properties whose value is a secret and may be given by `PROPERTY_file`: what librdkafka itself calls
+/// sensitive, apart from paths.
 pub(super) const SECRET_PROPERTIES: [&str; 10] = [
     "sasl.oauthbearer.assertion.private.key.passphrase",
     "sasl.oauthbearer.assertion.private.key.pem",
@@ -151,6 +148,5 @@ fn refusal(name: &str, value: &str) -> Option<String> {
         rdkafka::error::KafkaError::ClientConfig(_, words, _, _) => words,
         other => other.to_string(),
     };
-    let secret = SECRET_WORDS.iter().any(|word| name.to_lowercase().contains(word));
-    Some(if secret { hide(&words, value) } else { words })
+    Some(if SECRET_PROPERTIES.contains(&name) { hide(&words, value) } else { words })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
+use super::consumer_properties::SECRET_PROPERTIES;
 use super::environment_properties::{self, Inherited};
 use super::settings::ConsumerSettings;
 use super::topics::is_topic_name;
@@ -153,6 +154,8 @@ impl ConnectionConfig {
             consumer_properties::of_recipe(&self.consumer_config, &consumer_config, findings);
         let inherited = environment_properties::properties(environment, &properties, at, findings);
         let inherited = consumer_properties::of_environment(inherited, at, findings);
+        let secrets = inherited.iter().filter(|(name, _)| SECRET_PROPERTIES.contains(&name.as_str()));
+        secrets.for_each(|(_, inherited)| findings.secret(&inherited.value));
 
         let (servers, origin) = match (brokers_of(&properties), &self.bootstrap) {
             (Some((name, servers)), _) => (servers.as_str(), Origin::Recipe(consumer_config.key(name))),
