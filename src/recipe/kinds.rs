@@ -2,7 +2,7 @@
 //! recipe contract and are not built yet, so that "not yet" is never mistaken for "unknown".
 
 use crate::findings::{Findings, KeyPath, nearest};
-use crate::yaml::Node;
+use crate::yaml::{Content, Node};
 
 /// The types of source, filter and action that this version knows.
 pub(super) struct Kinds {
@@ -48,8 +48,14 @@ impl Kinds {
     /// stands there, or, after an error, the one that was probably meant, so that a slip in `type` does not
     /// hide what is wrong below it. `at` is the path of `node`.
     pub(super) fn of(&self, node: &Node, at: &KeyPath, findings: &mut Findings) -> Option<&'static str> {
-        // That it is missing, or no text, has been found with the whole.
-        let Some(given) = node.get("type") else { return self.assumed };
+        // That it is no map, or its type no text, has been found with the whole.
+        let Content::Map(_) = node.content else { return None };
+        let Some(given) = node.get("type") else {
+            let known = self.known.join(", ");
+            let one = if self.known.len() > 1 { "one of " } else { "" };
+            findings.error(&at.key("type"), format!("is missing; add it: {one}{known}"));
+            return self.assumed;
+        };
         let given = given.text()?;
         if let Some(kind) = self.known.iter().find(|kind| **kind == given) {
             return Some(kind);

@@ -45,8 +45,8 @@ pub(super) struct RecipeConfig {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the shape of the file: `config` is read once `type` is known")]
 pub(super) struct Typed {
-    /// Which kind it is.
-    r#type: String,
+    /// Which kind it is. That it is missing says whoever knows the kinds.
+    r#type: Option<String>,
     /// Its settings.
     config: Option<Map<String, Value>>,
 }

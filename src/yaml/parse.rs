@@ -59,7 +59,10 @@ pub(super) fn parse(file: &Path, text: &str, language: Language) -> Result<Parse
     let whole = |mark, text| problem(Fault { mark, key: KeyPath::root(), text });
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            whole(places.mark(*error.marker()), format!("is not valid YAML: {}", error.info()))
+            whole(places.mark(*error.marker()), format!(
+                "is not valid YAML: {}; look for a bracket, a quote or an indentation that is wrong, here or just above",
+                error.info()
+            ))
         })?;
         if root.is_some() && matches!(event, Event::DocumentStart(_)) {
             let text = "a file holds one document; remove this one".to_owned();

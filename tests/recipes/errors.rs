@@ -33,7 +33,7 @@ fn a_missing_key_says_what_it_is_for() {
         errors("source:\n  type: kafka\naction:\n  config: {}\n"),
         [
             "recipe.yml:1:1: name: is missing; add it: the pipeline's name, and its consumer group's",
-            "recipe.yml:3:1: action.type: is missing; add it: which kind it is",
+            "recipe.yml:3:1: action.type: is missing; add it: one of hello_world, noop, file, webhook",
         ]
     );
     assert_eq!(
@@ -155,8 +155,8 @@ fn a_bad_port_url_property_or_topic_is_found_without_connecting() {
             "recipe.yml:7:7: source.config.connection.bootstrap: expected a port from 1 to 65535, found \"kafka:99999\"",
             "recipe.yml:8:7: source.config.connection.schema_registry_url: expected a URL that begins with http:// or https://",
             "recipe.yml:9:7: source.config.connection.client_timeout_seconds: expected more than 0, found 0",
-            "recipe.yml:11:9: source.config.connection.consumer_config[\"security.protcol\"]: librdkafka does not take it: No such configuration property: \"security.protcol\"",
-            "recipe.yml:12:9: source.config.connection.consumer_config[\"session.timeout.ms\"]: librdkafka does not take it: Invalid value for configuration property \"session.timeout.ms\"",
+            "recipe.yml:11:9: source.config.connection.consumer_config[\"security.protcol\"]: librdkafka does not take it: No such configuration property: \"security.protcol\"; did you mean \"security.protocol\"?",
+            "recipe.yml:12:9: source.config.connection.consumer_config[\"session.timeout.ms\"]: librdkafka does not take it: Invalid value for configuration property \"session.timeout.ms\"; its CONFIGURATION.md says which values there are",
             "recipe.yml:13:9: source.config.connection.consumer_config[\"plugin.library.paths\"]: loads native code into this process, which is not allowed; remove the key",
             "recipe.yml:14:9: source.config.connection.consumer_config[\"ssl.key.location\"]: /does/not/exist cannot be read: No such file or directory (os error 2)",
             "recipe.yml:15:20: source.config.topic_routes.mcl: expected a topic's name (letters, digits, `.`, `_`, `-`), found \"^Metadata.*\"",

@@ -144,7 +144,7 @@ fn a_file_that_cannot_serve_as_a_secret_is_named_with_its_key_and_line() {
                 "recipe.yml:12:9: {at}.consumer_config[\"ssl.keystore.password_file\"]: expected the path of a file, found a list"
             ),
             format!(
-                "recipe.yml:13:9: {at}.consumer_config[\"client.id_file\"]: librdkafka does not take it: No such configuration property: \"client.id_file\""
+                "recipe.yml:13:9: {at}.consumer_config[\"client.id_file\"]: librdkafka does not take it: No such configuration property: \"client.id_file\"; remove it, or see its CONFIGURATION.md for what there is"
             ),
         ]
     );

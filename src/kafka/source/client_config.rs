@@ -168,7 +168,7 @@ pub(super) fn contradiction(settings: &ConsumerSettings) -> Option<String> {
         Err(error) => error.to_string(),
     };
     let secrets = SECRET_PROPERTIES.iter().filter_map(|name| settings.properties.get(*name));
-    Some(secrets.fold(words, |words, secret| hide(&words, secret)))
+    Some(secrets.fold(words.trim().to_owned(), |words, secret| hide(&words, secret)))
 }
 
 #[cfg(test)]

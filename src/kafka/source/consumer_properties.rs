@@ -5,9 +5,9 @@ use std::fs::File;
 
 use rdkafka::ClientConfig;
 
-use super::aliases;
 use super::config::PropertyValue;
 use super::environment_properties::Inherited;
+use super::{aliases, property_names};
 use crate::findings::{Findings, KeyPath};
 use crate::kafka::oauth::OIDC_PROPERTIES;
 use crate::redaction::hide;
@@ -69,7 +69,9 @@ pub(super) fn of_recipe(
         } else if is_ours_to_read(name) {
             properties.insert(name.clone(), value);
         } else if let Some(refusal) = refusal(name, &value) {
-            findings.error(&at, format!("librdkafka does not take it: {refusal}"));
+            let remedy = property_names::remedy(name, &refusal).map(|remedy| format!("; {remedy}"));
+            let remedy = remedy.unwrap_or_default();
+            findings.error(&at, format!("librdkafka does not take it: {refusal}{remedy}"));
         } else {
             if let Some(error) = FILES.contains(&name.as_str()).then(|| File::open(&value).err()).flatten() {
                 findings.error(&at, format!("{value} cannot be read: {error}"));
@@ -148,5 +150,7 @@ fn refusal(name: &str, value: &str) -> Option<String> {
         rdkafka::error::KafkaError::ClientConfig(_, words, _, _) => words,
         other => other.to_string(),
     };
-    Some(if SECRET_PROPERTIES.contains(&name) { hide(&words, value) } else { words })
+    // Some of its texts end in a line feed, some in a full stop.
+    let words = words.trim().trim_end_matches('.');
+    Some(if SECRET_PROPERTIES.contains(&name) { hide(words, value) } else { words.to_owned() })
 }

@@ -10,6 +10,7 @@ mod config;
 mod consumer_properties;
 mod environment_properties;
 mod jaas;
+mod property_names;
 mod resolve;
 mod settings;
 mod start_policy;
