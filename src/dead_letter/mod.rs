@@ -13,6 +13,8 @@ mod line;
 mod lineage;
 mod receipt;
 #[cfg(test)]
+mod read_back_tests;
+#[cfg(test)]
 mod tests;
 mod topic_store;
 

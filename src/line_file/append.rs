@@ -207,7 +207,7 @@ impl LineFile {
         let start = self.known_length;
         let written = self.file.write_all(lines).and_then(|()| match self.options.durability {
             Durability::Process => Ok(()),
-            Durability::Machine => self.file.sync_data(),
+            Durability::Machine => sync_lines(&self.file),
         });
         match written {
             Ok(()) => {
@@ -253,6 +253,13 @@ impl LineFile {
             Durability::Machine => File::open(directory_of(&self.path))?.sync_all(),
         }
     }
+}
+
+/// Hands what was appended to the disk.
+fn sync_lines(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    super::tests::about_to_sync()?;
+    file.sync_data()
 }
 
 impl Identity {

@@ -1,4 +1,6 @@
+use std::cell::Cell;
 use std::fs;
+use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,6 +10,17 @@ use std::sync::Barrier;
 use proptest::prelude::*;
 
 use super::{Durability, LineFile, LineFileOptions, Rotation};
+
+std::thread_local! {
+    static SYNCS: Cell<usize> = const { Cell::new(0) };
+    static DISK_IS_BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Called for each sync of appended lines, on the thread that appends.
+pub(super) fn about_to_sync() -> io::Result<()> {
+    SYNCS.set(SYNCS.get() + 1);
+    if DISK_IS_BROKEN.get() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
 
 const DURABLE: LineFileOptions =
     LineFileOptions { durability: Durability::Machine, private: true, rotation: None };
@@ -27,6 +40,34 @@ fn lines_are_appended_behind_those_of_an_earlier_run() {
     let path = directory.path().join("events.jsonl");
     LineFile::open(&path, LineFileOptions::default()).unwrap().append(b"{\"a\":1}\n").unwrap();
     LineFile::open(&path, LineFileOptions::default()).unwrap().append(b"{\"a\":2}\n").unwrap();
+    assert_eq!(text(&path), "{\"a\":1}\n{\"a\":2}\n");
+}
+
+#[test]
+fn a_line_that_must_outlive_the_machine_is_synced_before_its_append_returns() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut plain =
+        LineFile::open(directory.path().join("events.jsonl"), LineFileOptions::default()).unwrap();
+    plain.append(b"{}\n").unwrap();
+    assert_eq!(SYNCS.get(), 0, "the process is all that it has to outlive");
+    let mut durable = LineFile::open(directory.path().join("letters.log"), DURABLE).unwrap();
+    for appended in 1..=3 {
+        durable.append(b"{}\n").unwrap();
+        assert_eq!(SYNCS.get(), appended);
+    }
+}
+
+#[test]
+fn a_line_that_the_disk_did_not_take_is_not_there_and_is_written_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("letters.log");
+    let mut durable = LineFile::open(&path, DURABLE).unwrap();
+    durable.append(b"{\"a\":1}\n").unwrap();
+    DISK_IS_BROKEN.set(true);
+    assert!(durable.append(b"{\"a\":2}\n").is_err());
+    assert_eq!(text(&path), "{\"a\":1}\n");
+    DISK_IS_BROKEN.set(false);
+    durable.append(b"{\"a\":2}\n").unwrap();
     assert_eq!(text(&path), "{\"a\":1}\n{\"a\":2}\n");
 }
 

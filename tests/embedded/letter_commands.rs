@@ -2,11 +2,19 @@
 //! and what a rehearsed replay leaves alone.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use datahub_relay::embedded::EmbeddedBroker;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Recipe, Said, Scene, command};
+use crate::harness::{Answer, Recipe, Said, Scene, WebhookServer, command, wait_for, wait_until};
+
+const ALL_FINISHED: Duration = Duration::from_secs(60);
 
 fn dead_letters(scene: &Scene<'_>, recipe: &Recipe, arguments: &[&str]) -> Said {
     let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
@@ -89,11 +97,94 @@ fn a_rehearsed_replay_says_what_the_real_one_does_and_changes_nothing() {
     assert!(said.stdout.contains("1 acted on") && said.stdout.contains("0 refused"), "{said:?}");
     let acted: Vec<i64> = scene.action_log().read().iter().map(|line| line.place().offset).collect();
     assert_eq!(acted, [3]);
+    let journal = fs::read_to_string(file.with_extension("log.replayed")).expect("a journal");
+    let noted: serde_json::Value = serde_json::from_str(&journal).expect("one line of JSON");
+    assert_eq!(noted["id"], format!("{group}/PlatformEvent_v1/0/3"));
+    assert_eq!((&noted["round"], &noted["first_failure"]), (&2.into(), &"2026-01-02T03:04:05.678Z".into()));
+    assert_eq!(noted["replayed"], "acted");
+    assert!(noted["at"].as_str().is_some_and(|at| at.starts_with("20")), "{noted}");
     let said = dead_letters(&scene, &recipe, &["replay", "--dry-run"]);
     assert!(
         said.stdout.contains("1 would be replayed, 2 were replayed before, 1 would be refused"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_replay_takes_the_recipes_filters_and_transforms_as_they_are_now() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "letters-filtered");
+    let failed = ("transform", "panic");
+    let lines = [1, 2, 3].map(|offset| line(scene.group(), failed, (offset, 1)));
+    letters_of(&scene, &lines.concat());
+    let wanted =
+        serde_json::json!({"event_type": "EntityChangeEvent_v1", "event": {"entityUrn": "urn:li:dataset:2"}});
+    let recipe = scene
+        .recipe()
+        .platform_events("PlatformEvent_v1")
+        .top("filter", wanted)
+        .top("transform", serde_json::json!([{"type": "enrich", "config": {"set": {"team": "data"}}}]));
+    let said = dead_letters(&scene, &recipe, &["replay"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains("1 acted on, 2 dropped, 0 failed again"), "{said:?}");
+    let mut acted = scene.action_log();
+    let acted = acted.read();
+    assert_eq!((acted[0].place().offset, &acted[0].event["team"]), (2, &"data".into()));
+    assert_eq!(acted.len(), 1);
+}
+
+#[test]
+fn an_interrupted_replay_finishes_the_attempt_that_runs_and_begins_nothing_more() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    for signal in [Signal::INT, Signal::TERM] {
+        let scene = Scene::on(&broker, &format!("letters-interrupted-{}", signal.as_raw()));
+        let failed = ("action", "permanent");
+        let lines = [1, 2, 3, 4].map(|offset| line(scene.group(), failed, (offset, 1)));
+        letters_of(&scene, &lines.concat());
+        let (told, go_on) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (at_second, open) = (Arc::clone(&told), Arc::clone(&go_on));
+        let endpoint = WebhookServer::start(move |place, _| {
+            if place.offset == 2 {
+                at_second.store(true, Ordering::Release);
+                while !open.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            Answer::Confirm
+        });
+        let recipe = scene.recipe().platform_events("PlatformEvent_v1").post_to(&endpoint.url());
+        let log = scene.directory().join("replay.log");
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+            .args(["dead-letters", "replay", "-c"])
+            .arg(recipe.write(scene.directory()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the program was built");
+        wait_until("the second letter to be with the action", ALL_FINISHED, || told.load(Ordering::Acquire));
+        let process = i32::try_from(replay.id()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(process, signal).expect("it is our child");
+        wait_until("the signal to have come", ALL_FINISHED, || {
+            fs::read_to_string(&log).is_ok_and(|log| log.contains("stopping: what runs is finished"))
+        });
+        // The attempt goes on, and may succeed.
+        go_on.store(true, Ordering::Release);
+        let code = wait_for("the end of the replay", ALL_FINISHED, || replay.try_wait().expect("our child"));
+        let mut said = String::new();
+        replay.stdout.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        assert_eq!(code.code(), Some(1), "{said}");
+        assert!(
+            said.contains("2 acted on") && said.contains("stopped before the end; start it again"),
+            "{said}"
+        );
+        assert_eq!(endpoint.requests(), 2);
+
+        let said = dead_letters(&scene, &recipe, &["replay"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.stdout.contains("2 acted on") && said.stdout.contains("2 replayed before"), "{said:?}");
+        assert_eq!(endpoint.requests(), 4);
+    }
 }
 
 #[test]

@@ -241,6 +241,13 @@ impl<O: Write> Run<'_, O> {
         stop: &CancellationToken,
     ) -> Result<ExitCode, CommandError> {
         let bar = ProgressBar::new(0).with_style(progress_style());
+        let (told, shown) = (stop.clone(), bar.clone());
+        tokio::spawn(async move {
+            told.cancelled().await;
+            shown.suspend(|| {
+                complain("stopping: what runs is finished and noted; a second signal ends at once")
+            });
+        });
         let mut ended_early = None;
         while !stop.is_cancelled() {
             let Some(letter) = letters.next_letter().await? else { break };

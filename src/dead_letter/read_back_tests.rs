@@ -1,0 +1,86 @@
+//! What is stored is what is read back, whichever store it was.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::headers::LetterHeaders;
+use super::line::line_of;
+use super::tests::{failure, record};
+use super::{DeadLetter, Failure, Letter, LetterPlace, Lineage};
+use crate::event::{Header, Position, Record, Stage, TopicPartition};
+
+fn refused() -> Failure {
+    let stage = Stage::Action;
+    Failure { stage, class: "permanent", http_status: Some(422), attempts: 4, ..failure("é: no") }
+}
+
+/// The record and the failure, through the file and through the topic.
+fn read_back(record: &Record, failure: &Failure) -> [Letter; 2] {
+    let lineage = Lineage::of("g", record);
+    let letter = DeadLetter { pipeline: "p", lineage: &lineage, record, envelope: None, failure };
+    let line = line_of(&letter).unwrap();
+    let of_line = Letter::of_line(&line, LetterPlace::Line(Arc::new(PathBuf::from("f")), 1)).unwrap();
+    let source = TopicPartition { topic: "letters".into(), partition: 1 };
+    let headers = LetterHeaders::of(&letter).all().to_vec();
+    let stored = Record { position: Position { source, offset: 5 }, headers, ..record.clone() };
+    [of_line, Letter::of_record(stored).unwrap()]
+}
+
+#[test]
+fn a_letter_is_read_back_as_it_was_stored() {
+    for key in [None, Some(Vec::new()), Some(vec![0xff])] {
+        let record = Record { key, ..record(9) };
+        for letter in read_back(&record, &refused()) {
+            assert_eq!((letter.lineage.id.as_str(), letter.lineage.round), ("g/PlatformEvent_v1/3/9", 1));
+            assert_eq!(letter.pipeline.as_deref(), Some("p"));
+            let error = &letter.error;
+            assert_eq!(
+                (error.stage.as_str(), error.class.as_str(), error.message.as_str(), error.attempts),
+                ("action", "permanent", "é: no", 4)
+            );
+            assert_eq!(error.http_status, Some(422));
+            assert_eq!(error.first_at.as_deref(), Some("2023-11-14T22:13:21.000Z"));
+            assert_eq!(error.last_at.as_deref(), Some("2023-11-14T22:13:23.500Z"));
+            let read = letter.record.as_ref().unwrap();
+            assert_eq!((&read.position, read.timestamp_ms), (&record.position, record.timestamp_ms));
+            assert_eq!((&read.key, &read.value), (&record.key, &record.value));
+            let own = |(key, _): &&Header| !key.starts_with("datahub") && !key.starts_with("__connect");
+            let headers: Vec<&Header> = read.headers.iter().filter(own).collect();
+            assert_eq!(headers, record.headers.iter().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn what_fails_again_has_the_same_id_one_round_more_and_its_own_failure() {
+    for first in read_back(&record(9), &refused()) {
+        let replayed = first.lineage.carried_by(first.record.as_ref().unwrap());
+        let again = Failure { stage: Stage::Filter, attempts: 1, http_status: None, ..failure("again") };
+        for second in read_back(&replayed, &again) {
+            assert_eq!((&second.lineage.id, second.lineage.round), (&first.lineage.id, 2));
+            let error = &second.error;
+            assert_eq!(
+                (error.stage.as_str(), error.message.as_str(), error.attempts, error.http_status),
+                ("filter", "again", 1, None)
+            );
+            assert_ne!(second.key(), first.key());
+            assert_eq!(second.record.as_ref().unwrap().value, first.record.as_ref().unwrap().value);
+        }
+    }
+}
+
+#[test]
+fn a_line_of_an_unknown_place_is_known_by_what_it_says() {
+    let line = |text: &str| {
+        Letter::of_line(
+            format!(r#"{{"event_type":"E","event":{{"a":"{text}"}},"meta":{{}}}}"#).as_bytes(),
+            LetterPlace::Line(Arc::default(), 1),
+        )
+        .unwrap()
+        .lineage
+        .id
+    };
+    assert_eq!(line("x"), line("x"));
+    assert_ne!(line("x"), line("y"));
+    assert!(line("x").starts_with("framework/event/"));
+}
