@@ -186,14 +186,14 @@ fn the_environment_of_datahubs_charts_keeps_no_recipe_from_starting() {
 #[test]
 fn an_empty_property_counts_as_not_given() {
     let text = with_source(
-        "    connection:\n      consumer_config:\n        ssl.ca.location: ${NONE:-}\n        client.rack: ~\n        client.id:\n        fetch.min.bytes: 7\n        check.crcs: true\n",
+        "    connection:\n      consumer_config:\n        ssl.ca.location: ${NONE:-}\n        client.rack: ~\n        client.id:\n        fetch.min.bytes: 7\n        socket.keepalive.enable: true\n",
     );
     let recipe = recipe(&text, &Environment::default());
     for name in ["ssl.ca.location", "client.rack", "client.id"] {
         assert!(!recipe.consumer.properties.contains_key(name), "{name}");
     }
     assert_eq!(recipe.consumer.properties["fetch.min.bytes"], "7");
-    assert_eq!(recipe.consumer.properties["check.crcs"], "true");
+    assert_eq!(recipe.consumer.properties["socket.keepalive.enable"], "true");
 }
 
 #[test]

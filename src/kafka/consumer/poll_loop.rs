@@ -22,9 +22,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::committer::{CommitBell, CommitSettings, Committer};
+use super::doubts::Doubts;
 use super::idle::Idle;
 use super::log_ends::LogEnds;
-use super::positions::Doubts;
 use super::reports::Reports;
 use super::screen::Screen;
 use super::slots::Slots;
@@ -96,7 +96,7 @@ pub(super) struct PollLoop<S, P> {
     pub(super) log_ends: LogEnds,
     /// Notices topics that cannot be read any more.
     pub(super) topics: TopicWatch,
-    /// When a stop began to drain: no revocation may take longer than what is left of it.
+    /// Until when a stop drains, once it does: no revocation may take longer.
     pub(super) stop_by: Option<Instant>,
     /// Where the lanes run.
     pub(super) runtime: Handle,

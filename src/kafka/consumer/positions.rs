@@ -5,7 +5,6 @@
 //! at one by one between polls. What lies outside of its log, or is corrupt, is a gap: it is reported, and
 //! then passed or waited at, as `on_gap` says.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
@@ -25,109 +24,8 @@ use crate::kafka::look_ups::Start;
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
 
-/// The wait after a look that failed, and before a partition is assigned again that has not moved since
-/// it was: it is reported as soon as it is.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// So many times a partition is assigned again at the same offset before its record is tried by itself.
 const ASSIGN_AGAIN: u32 = 3;
-
-/// So long librdkafka may not read a partition that is assigned before it is looked at. Its statistics
-/// are told every 5 s, so it is found so at two of them.
-const STOPPED: Duration = Duration::from_secs(4);
-
-/// Partitions whose position is in doubt.
-#[derive(Debug, Default)]
-pub(super) struct Doubts {
-    sources: VecDeque<TopicPartition>,
-    not_before: Option<Instant>,
-    /// Where a partition stood at its last look, and how often in a row it stood there.
-    stood: HashMap<TopicPartition, (i64, u32)>,
-    /// Where the gap begins that was last told of a partition, and how many records were told. Not by
-    /// assignment: a rebalance does not make it another gap.
-    told: HashMap<TopicPartition, (i64, u64)>,
-    /// Since when librdkafka does not read a partition although it is assigned.
-    stopped: HashMap<TopicPartition, Instant>,
-    search: Option<Search>,
-    acknowledgements: Option<Acknowledgements>,
-}
-
-impl Doubts {
-    /// These partitions have to be looked at.
-    pub(super) fn raise(&mut self, sources: impl Iterator<Item = TopicPartition>) {
-        for source in sources {
-            if !self.sources.contains(&source) {
-                self.sources.push_back(source);
-            }
-        }
-    }
-
-    /// Whether any partition has to be looked at soon.
-    pub(super) fn any(&self) -> bool {
-        !self.sources.is_empty() || self.search.is_some()
-    }
-
-    /// The next partition to look at, unless it is too early for it.
-    fn next(&mut self) -> Option<TopicPartition> {
-        if self.not_before.is_some_and(|not_before| Instant::now() < not_before) {
-            return None;
-        }
-        self.not_before = None;
-        self.sources.pop_front()
-    }
-
-    /// These partitions are assigned, and librdkafka reads none of them `now`. Those that it does not read
-    /// for longer have to be looked at: whether any has.
-    fn found_stopped(&mut self, sources: impl Iterator<Item = TopicPartition>, now: Instant) -> bool {
-        let before = std::mem::take(&mut self.stopped);
-        self.stopped = sources.map(|source| (source.clone(), *before.get(&source).unwrap_or(&now))).collect();
-        let long = |since: &Instant| now.duration_since(*since) >= STOPPED;
-        let due: Vec<_> = self.stopped.extract_if(|_, since| long(since)).map(|(source, _)| source).collect();
-        let any = !due.is_empty();
-        self.raise(due.into_iter());
-        any
-    }
-
-    /// How many records of a gap were not told before; `None` if all of it was.
-    fn untold(&mut self, gap: &Gap) -> Option<u64> {
-        let records = gap.records();
-        let told = match self.told.get(&gap.source) {
-            Some((from, told)) if *from == gap.from => Some(*told),
-            _ => None,
-        };
-        if told.is_some_and(|told| records <= told) {
-            return None;
-        }
-        self.told.insert(gap.source.clone(), (gap.from, records));
-        Some(records - told.unwrap_or(0))
-    }
-
-    /// A partition goes on elsewhere: a gap that begins where it stood would be another one, as in a
-    /// topic that was recreated twice.
-    fn has_moved(&mut self, source: &TopicPartition, to: i64) {
-        if self.told.get(source).is_some_and(|(from, _)| *from != to) {
-            self.told.remove(source);
-        }
-    }
-
-    /// Whether librdkafka would only report this partition's position again. It is assigned once it
-    /// has another one, or the search that is under way there has ended.
-    fn cannot_be_read(&self, slot: &Slot) -> bool {
-        let searched = |search: &Search| search.source == *slot.source() && search.from == slot.next;
-        slot.gap.is_some() || self.search.as_ref().is_some_and(searched)
-    }
-
-    fn later(&mut self) {
-        self.not_before = Some(Instant::now() + PAUSE);
-    }
-
-    /// How often in a row a partition was found at this offset.
-    fn stands(&mut self, source: &TopicPartition, offset: i64) -> u32 {
-        let stood = self.stood.entry(source.clone()).or_insert((offset, 0));
-        *stood = if stood.0 == offset { (offset, stood.1 + 1) } else { (offset, 1) };
-        stood.1
-    }
-}
 
 impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Looks at one position in doubt, which may take as long as [`WATERMARKS`]. Nothing is assigned again
@@ -278,7 +176,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn take_search(&mut self) {
         let Some(found) = self.doubts.search.as_ref().and_then(Search::found) else { return };
         let Some(Search { source, from, .. }) = self.doubts.search.take() else { return };
-        self.doubts.stood.remove(&source);
+        self.doubts.forget_where(&source);
         let stands = |slot: &&mut Slot| slot.source() == &source && slot.next == from;
         let Some(slot) = self.slots.iter_mut().find(stands) else { return };
         match found {
@@ -331,44 +229,5 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             .map(|slot| (slot.source().clone(), slot.next))
             .collect();
         answer_assignment(&self.consumer, &positions)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source() -> TopicPartition {
-        TopicPartition { topic: "t".into(), partition: 0 }
-    }
-
-    fn deleted(from: i64, to: i64) -> Gap {
-        Gap { source: source(), from, to, cause: GapCause::Deleted }
-    }
-
-    #[test]
-    fn a_gap_is_told_once_and_again_only_for_what_it_has_grown_by() {
-        let mut doubts = Doubts::default();
-        assert_eq!(doubts.untold(&deleted(10, 40)), Some(30));
-        assert_eq!(doubts.untold(&deleted(10, 40)), None, "found again after a rebalance");
-        assert_eq!(doubts.untold(&deleted(10, 45)), Some(5));
-        assert_eq!(doubts.untold(&deleted(60, 61)), Some(1), "another gap");
-        let another_log = Gap { cause: GapCause::AnotherLog { end: 5 }, ..deleted(100, 0) };
-        assert_eq!((doubts.untold(&another_log), doubts.untold(&another_log)), (Some(0), None));
-        doubts.has_moved(&source(), 0);
-        assert_eq!(doubts.untold(&another_log), Some(0), "recreated a second time");
-    }
-
-    #[test]
-    fn a_partition_that_librdkafka_does_not_read_for_longer_is_looked_at() {
-        let mut doubts = Doubts::default();
-        let now = Instant::now();
-        let one = || std::iter::once(source());
-        assert!(!doubts.found_stopped(one(), now), "it may be about to begin");
-        assert!(!doubts.found_stopped(std::iter::empty(), now + STOPPED), "it has begun");
-        assert!(!doubts.found_stopped(one(), now + STOPPED));
-        assert!(doubts.found_stopped(one(), now + STOPPED * 2));
-        assert!(doubts.any());
-        assert!(!doubts.found_stopped(one(), now + STOPPED * 2), "it is given time again");
     }
 }

@@ -12,7 +12,8 @@ use crate::kafka::gaps::Gap;
 /// Told by the polling thread and the committer what happens. Implementations must not block: the
 /// polling thread calls them between two polls.
 pub trait Reports: Send + Sync + 'static {
-    /// The polling thread is alive. Called several times a second whatever Kafka does.
+    /// The polling thread is alive. Called several times a second, and before each question to Kafka that it
+    /// waits for, ten seconds at most.
     fn polling(&self);
 
     /// The brokers answer and the group is being joined.

@@ -28,7 +28,7 @@ pub(super) struct Slot {
     pub(super) next: i64,
     /// Whether it is paused. Belongs to this assignment: a pause never outlives it.
     pub(super) paused: bool,
-    /// Where the log begins behind a gap, once it is known that `next` lies outside of it.
+    /// Where it is to be assigned again, once nothing of it is unfinished: behind a gap, or where it stands.
     pub(super) move_to: Option<i64>,
     /// The gap that it waits at, with `on_gap: wait`.
     pub(super) gap: Option<Gap>,

@@ -3,7 +3,8 @@
 //! While the group has members, Kafka takes commits from nobody else. So the acknowledgement is a commit in
 //! a group of its own, beside the pipeline's: the position at which a partition waits. Whoever waits there
 //! looks for it. It needs nothing but Kafka, works from any machine and with any number of replicas, is
-//! found after a restart too, and lets no other gap pass: that has another position.
+//! found after a restart too, and lets no gap at another position pass. (One at the very same position would
+//! have to be in a log that was recreated since.)
 
 use std::collections::HashMap;
 use std::error::Error;

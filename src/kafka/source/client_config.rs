@@ -17,8 +17,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     // As fast as the default of 64 MiB at half the resident memory.
     ("queued.max.messages.kbytes", "16384"),
-    // A flipped bit must be an error, not a different event.
-    ("check.crcs", "true"),
     // A failed connection is reported by the error callback; librdkafka's own line adds nothing.
     ("log.connection.close", "false"),
     // Partitions that were added to a topic are found within this time.
@@ -40,6 +38,8 @@ const OWNED: &[(&str, &str)] = &[
     // The start policy is ours, so that a position outside the log is noticed, reported, and only
     // then moved: with any other value librdkafka would move it silently.
     ("auto.offset.reset", "error"),
+    // A flipped bit must be an error, not a different event.
+    ("check.crcs", "true"),
     ("enable.partition.eof", "false"),
 ];
 
@@ -201,6 +201,19 @@ mod tests {
             commit_attempts: 5,
             commit_backoff_cap: Duration::from_secs(10),
         }
+    }
+
+    #[test]
+    fn a_queue_that_was_full_is_asked_again_soon_and_holds_no_more_than_it_needs() {
+        let config = consumer_config(&settings(&[]));
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("5"));
+        assert_eq!(config.get("queued.max.messages.kbytes"), Some("16384"));
+    }
+
+    #[test]
+    fn a_user_cannot_turn_checksums_off() {
+        let config = consumer_config(&settings(&[("check.crcs", "false")]));
+        assert_eq!(config.get("check.crcs"), Some("true"));
     }
 
     #[test]

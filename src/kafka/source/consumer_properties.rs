@@ -12,9 +12,16 @@ use crate::findings::{Findings, KeyPath};
 use crate::kafka::oauth::OIDC_PROPERTIES;
 use crate::redaction::hide;
 
-/// Properties this program owns, with the value it gives them: offsets are committed by the
-/// committer alone, and only for what is finished.
-const OURS: [(&str, &str); 2] = [("enable.auto.commit", "false"), ("enable.auto.offset.store", "false")];
+/// Properties this program owns, with the value it gives them, and why.
+const OURS: [(&str, &str, &str); 4] = [
+    ("enable.auto.commit", "false", COMMITS),
+    ("enable.auto.offset.store", "false", COMMITS),
+    ("check.crcs", "true", "because a damaged record must be told as one and not be taken for another event"),
+    ("enable.partition.eof", "false", "because a pipeline has no end at which it could do anything"),
+];
+
+/// Why the committer alone commits.
+const COMMITS: &str = "because offsets are committed once an event is finished";
 
 /// How often librdkafka tells its figures: at least so often as the lag and the watchdog need.
 const STATISTICS: (&str, std::ops::RangeInclusive<u32>) = ("statistics.interval.ms", 1..=60_000);
@@ -55,12 +62,9 @@ pub(super) fn of_recipe(
     for (name, value) in given {
         let at = at.key(name);
         let Some(value) = value.text() else { continue };
-        if let Some((_, ours)) = OURS.iter().find(|(owned, _)| owned == name) {
+        if let Some((_, ours, why)) = OURS.iter().find(|(owned, ..)| owned == name) {
             if value != *ours {
-                let text = format!(
-                    "has no effect: it is always {ours} here, because offsets are committed once an event is finished"
-                );
-                findings.warning(&at, text);
+                findings.warning(&at, format!("has no effect: it is always {ours} here, {why}"));
             }
         } else if name == REFUSED {
             findings.error(&at, "loads native code into this process, which is not allowed; remove the key");
@@ -96,9 +100,9 @@ pub(super) fn of_environment(
     let taken = given
         .into_iter()
         .filter(|(name, Inherited { variable, value })| {
-            let owned = OURS.iter().find(|(owned, _)| owned == name);
+            let owned = OURS.iter().find(|(owned, ..)| owned == name);
             if owned.is_some() || name == REFUSED {
-                if owned.is_none_or(|(_, always)| value != always) {
+                if owned.is_none_or(|(_, always, _)| value != always) {
                     ours.push(variable.clone());
                 }
                 return false;

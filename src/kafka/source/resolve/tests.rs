@@ -336,8 +336,14 @@ fn the_frameworks_variable_for_the_offset_policy_is_read_only_where_a_recipe_nam
 
 #[test]
 fn what_this_program_owns_may_be_said_with_its_own_value() {
-    for property in ["enable.auto.commit", "enable.auto.offset.store"] {
-        for (value, warnings) in [("true", 1), ("false", 0)] {
+    for (property, ours) in [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "false"),
+        ("check.crcs", "true"),
+    ] {
+        for value in ["true", "false"] {
+            let warnings = usize::from(value != ours);
             let mut findings = Findings::default();
             let config = with_properties([(property, value)]);
             let settings =
