@@ -9,6 +9,7 @@ mod harness;
 
 mod bad_input;
 mod command_line;
+mod commits;
 mod failure_limits;
 mod letter_commands;
 mod letters;
