@@ -33,6 +33,7 @@ fn a_directory_gives_its_recipes_by_name_without_their_tests() {
 #[test]
 fn a_file_that_is_named_twice_is_one_recipe() {
     let directory = Directory::with(&[("a.yml", &named("a"))]);
+    std::os::unix::fs::symlink(directory.file("a.yml"), directory.file("link.yml")).unwrap();
     let paths = [directory.file("a.yml"), directory.path().to_owned(), directory.file("a.yml")];
     let loaded = recipe::load(&paths, &Environment::default());
     assert_eq!(loaded.problems, []);
