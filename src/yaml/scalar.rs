@@ -193,5 +193,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(json_of(text), expected, "{text}");
         }
+        for (words, expected) in [("yes true on", "true"), ("no false off", "false")] {
+            for word in words.split(' ') {
+                let capital = word[..1].to_uppercase() + &word[1..];
+                for spelling in [word.to_owned(), capital, word.to_uppercase()] {
+                    assert_eq!(json_of(&spelling), expected, "{spelling}");
+                }
+            }
+        }
     }
 }

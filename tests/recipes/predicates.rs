@@ -58,6 +58,7 @@ fn a_predicate_means_what_yaml_1_1_and_the_frameworks_rules_make_of_it() {
     ];
     for (predicate, matches) in [
         ("yes", &is_true[..]),
+        ("on", &is_true),
         ("On", &is_true),
         ("TRUE", &is_true),
         ("1", &is_true),
