@@ -7,12 +7,18 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 /// What stands for a secret.
 const HIDDEN: &str = "…";
 
 /// A shorter secret would be found in any text, and hide what it says.
-const SHORTEST_BYTES: usize = 4;
+pub(crate) const SHORTEST_BYTES: usize = 4;
+
+/// A shorter part of a secret is a word as any other.
+const SHORTEST_PART_BYTES: usize = 6;
 
 /// The text without the value in it. A short one is hidden only between quotes: elsewhere it would be found
 /// in any word.
@@ -26,7 +32,7 @@ pub(crate) fn hide(text: &str, value: &str) -> String {
     })
 }
 
-/// The secret values of one recipe. `Debug` shows how many there are.
+/// Secret values, of one recipe for instance. `Debug` shows how many there are.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// The longest first, so that a secret inside another one does not leave half of that.
@@ -34,19 +40,31 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a value. Of `user:password`, as registries and URLs take it, the password alone and the
-    /// form that basic authentication sends count as well; of a URL its password and its normal form do.
+    /// No secrets.
+    pub const fn none() -> Self {
+        Self { values: Vec::new() }
+    }
+
+    /// Adds a value, and what errors quote of it: of `user:password`, as registries take it, the password and
+    /// the form that basic authentication sends; of a URL its normal form, path, query, user and password; of
+    /// `Bearer abc` the second word.
     pub fn add(&mut self, value: &str) {
-        self.insert(value.to_owned());
+        self.insert(value);
         // `user:password` parses as a URL too, of the scheme `user`.
-        if let Some(url) = url::Url::parse(value).ok().filter(url::Url::has_host) {
-            self.insert(url.password().unwrap_or_default().to_owned());
-            // As errors quote it: in its normal form, and what is below it without a second slash.
-            self.insert(url.as_str().trim_end_matches('/').to_owned());
+        if let Some(url) = Url::parse(value).ok().filter(Url::has_host) {
+            self.add_url(&url);
         } else if let Some((user, password)) = value.split_once(':').filter(|(user, _)| !user.is_empty()) {
-            self.insert(password.to_owned());
-            self.insert(STANDARD.encode(format!("{user}:{password}")));
+            self.add_login(user, password);
+        } else if let Some((scheme, token)) = value.trim().split_once(' ')
+            && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
+        {
+            self.insert_part(token.trim());
         }
+    }
+
+    /// Adds all of another set.
+    pub fn add_all(&mut self, other: &Self) {
+        other.values.iter().for_each(|value| self.place(value.clone()));
     }
 
     /// The text without the secrets in it.
@@ -60,7 +78,44 @@ impl Secrets {
         text
     }
 
-    fn insert(&mut self, value: String) {
+    fn add_url(&mut self, url: &Url) {
+        // As errors quote it: in its normal form, and what is below it without a second slash.
+        self.insert(url.as_str().trim_end_matches('/'));
+        // As the other end does, which has never seen the host.
+        let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        for part in [path_and_query, url.path(), url.query().unwrap_or_default()] {
+            self.insert_part(part);
+        }
+        if let Some(password) = url.password() {
+            self.insert(password);
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            self.add_login(&decoded(url.username()), &decoded(password));
+        } else {
+            self.insert_part(url.username());
+        }
+    }
+
+    fn add_login(&mut self, user: &str, password: &str) {
+        self.insert(password);
+        self.insert(&STANDARD.encode(format!("{user}:{password}")));
+    }
+
+    fn insert_part(&mut self, part: &str) {
+        if part.len() >= SHORTEST_PART_BYTES {
+            self.insert(part);
+        }
+    }
+
+    /// Inserts a value as it is, as it stands in JSON and between quotes, and as a form sends it.
+    fn insert(&mut self, value: &str) {
+        let quoted = |text: String| text[1..text.len() - 1].to_owned();
+        self.place(value.to_owned());
+        self.place(quoted(serde_json::Value::from(value).to_string()));
+        self.place(quoted(format!("{value:?}")));
+        self.place(byte_serialize(value.as_bytes()).collect());
+    }
+
+    fn place(&mut self, value: String) {
         if value.len() >= SHORTEST_BYTES && !self.values.contains(&value) {
             let at = self.values.partition_point(|known| known.len() >= value.len());
             self.values.insert(at, value);
@@ -102,6 +157,25 @@ mod tests {
     fn a_url_is_hidden_in_the_form_in_which_errors_quote_it_too() {
         let secrets = secrets(&["HTTP://host:1/my t0ken/"]);
         assert_eq!(secrets.redact("GET http://host:1/my%20t0ken/schemas/ids/0"), "GET …/schemas/ids/0");
+    }
+
+    #[test]
+    fn what_the_other_end_quotes_of_a_url_or_a_header_is_hidden() {
+        let secrets = secrets(&["https://h/hooks/T01/c4n?key=c4n", "Bearer c4n4ry", "http://u:p%40ss-w@h"]);
+        assert_eq!(
+            secrets.redact("POST /hooks/T01/c4n?key=c4n: c4n4ry is no token"),
+            "POST …: … is no token"
+        );
+        assert_eq!(secrets.redact("404 for /hooks/T01/c4n"), "404 for …");
+        assert_eq!(secrets.redact("p%40ss-w, p@ss-w, Basic dTpwQHNzLXc="), "…, …, Basic …");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_it_stands_in_json_in_quotes_and_in_a_form() {
+        let secrets = secrets(&["a\"b c\n"]);
+        for text in [r#"{"x":"a\"b c\n"}"#, r#"x="a\"b c\n""#, "x=a%22b+c%0A", "a\"b c\n"] {
+            assert!(!secrets.redact(text).contains("b c") && !secrets.redact(text).contains("22b"), "{text}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::environment::Environment;
 use crate::event::{Record, Stage};
 use crate::kafka::{Onlooker, Standing, Stretch};
 use crate::pipeline::{DroppedBy, Judgement, Preview, Shown, Trial};
-use crate::recipe::{self, Loaded, Recipe};
+use crate::recipe::{Loaded, Recipe};
 
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ pub(super) fn dry_run(
     environment: &Environment,
     output: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    let loaded = recipe::load(config, environment);
+    let loaded = super::load(config, environment);
     tell(&loaded);
     if let Some(why) = why_none_runs(&loaded) {
         return Ok(super::failed(why));

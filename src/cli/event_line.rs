@@ -8,6 +8,7 @@ use serde_json::json;
 use super::colour::Colours;
 use super::wording::Words;
 use crate::event::{Envelope, Position, Record};
+use crate::telemetry;
 
 /// Writes a line for each record that is shown.
 pub(super) struct EventLines<'a> {
@@ -33,8 +34,9 @@ impl<'a> EventLines<'a> {
         self.line(record, &format!("{kind}  {entity}  {}", self.colours.bold(change)))
     }
 
-    /// A record that is no event, and why.
+    /// A record that is no event, and why; without secrets.
     pub(super) fn no_event(&mut self, record: &Record, stage: &str, why: &str) -> io::Result<()> {
+        let why = telemetry::redacted(why);
         if self.json {
             let Position { source, offset } = &record.position;
             let meta =

@@ -26,6 +26,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::environment::Environment;
+use crate::recipe::{self, Loaded};
 use crate::settings::Settings;
 use crate::telemetry;
 
@@ -243,16 +244,23 @@ fn settings(args: &ProcessArgs, environment: &Environment) -> Result<Settings, S
     Ok(settings)
 }
 
+/// Loads recipes. From then on nothing that the process says shows their secrets.
+fn load(paths: &[PathBuf], environment: &Environment) -> Loaded {
+    let loaded = recipe::load(paths, environment);
+    loaded.recipes.iter().for_each(|recipe| telemetry::keep_secret(&recipe.secrets));
+    loaded
+}
+
 /// Says on standard error what was passed over.
 fn complain(text: &str) {
     // Not `eprintln!`: it panics where nobody reads standard error any more.
-    let _ = writeln!(std::io::stderr(), "warning: {text}");
+    let _ = writeln!(std::io::stderr(), "warning: {}", telemetry::redacted(text));
 }
 
 /// Says on standard error why the program ends, where logging is not set up yet.
 fn failed(text: &str) -> ExitCode {
     // Not `eprintln!`: it panics where nobody reads standard error any more.
-    let _ = writeln!(std::io::stderr(), "error: {text}");
+    let _ = writeln!(std::io::stderr(), "error: {}", telemetry::redacted(text));
     ExitCode::FAILURE
 }
 

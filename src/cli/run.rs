@@ -14,7 +14,7 @@ use super::dry_run::DryRunOptions;
 use super::signals::StopSignals;
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
-use crate::recipe::{self, Loaded, Recipe};
+use crate::recipe::{Loaded, Recipe};
 use crate::settings::Settings;
 use crate::telemetry::{HealthBoard, Metrics, MonitoringServer, PipelineState};
 
@@ -81,7 +81,7 @@ impl RunArgs {
 /// Runs every recipe that can run. One that is broken does not keep the others from starting;
 /// readiness and the exit code say so.
 pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment) -> ExitCode {
-    let loaded = recipe::load(&args.config, environment);
+    let loaded = super::load(&args.config, environment);
     tell(&loaded);
     if let Some(text) = without_effect(environment) {
         tracing::info!("{text}");

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::environment::Environment;
 use crate::pipeline::{Found, Verdict, inspect};
-use crate::recipe::{self, Loaded, Recipe};
+use crate::recipe::{Loaded, Recipe};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +50,7 @@ pub(super) fn validate(
     environment: &Environment,
     output: &mut impl Write,
 ) -> io::Result<ExitCode> {
-    let loaded = recipe::load(&args.config, environment);
+    let loaded = super::load(&args.config, environment);
     report(&loaded, output)?;
     let mut all_well = loaded.problems.is_empty();
     if args.connect {

@@ -30,6 +30,7 @@ pub enum Step {
 pub struct Findings {
     found: Vec<Finding>,
     secrets: Vec<SecretString>,
+    of_variables: Vec<SecretString>,
 }
 
 /// One error or warning.
@@ -161,15 +162,28 @@ impl Findings {
         }
     }
 
+    /// Notes what a variable holds that a value was made of. No text about the configuration shows it.
+    pub fn value_of_variable(&mut self, value: &str) {
+        if !value.is_empty() {
+            self.of_variables.push(SecretString::from(value));
+        }
+    }
+
     /// The values that no text may show.
-    pub fn secrets(&self) -> &[SecretString] {
-        &self.secrets
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.secrets.iter()
+    }
+
+    /// What the variables hold that values were made of.
+    pub fn values_of_variables(&self) -> impl Iterator<Item = &SecretString> {
+        self.of_variables.iter()
     }
 
     /// Takes over what another check found.
     pub fn append(&mut self, other: Self) {
         self.found.extend(other.found);
         self.secrets.extend(other.secrets);
+        self.of_variables.extend(other.of_variables);
     }
 }
 

@@ -34,5 +34,5 @@ pub use onlookers::{
 pub use sole_member::{SoleMember, SoleMemberError};
 pub use source::{
     ConnectionConfig, ConsumerSettings, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind,
-    StartPosition, StartPositionConfig, TopicNames, TopicRoutes,
+    StartPosition, StartPositionConfig, TopicNames, TopicRoutes, is_secret_property,
 };

@@ -36,6 +36,7 @@ pub use files::recipe_files;
 pub use load::{Disabled, Loaded, load};
 pub use private_files::PrivateFiles;
 pub use schema::schema;
+pub use secrets::secrets_of_connection;
 
 /// A recipe with every variable, default and environment setting resolved: ready to build.
 ///

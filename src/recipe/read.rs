@@ -10,7 +10,7 @@ use super::cases::{CaseTerms, cases_of};
 use super::kinds::{ACTIONS, FILTERS, SOURCES, TRANSFORMS};
 use super::model::RecipeConfig;
 use super::private_files::PrivateFiles;
-use super::secrets::secrets_of;
+use super::secrets::{add_datahub, secrets_of, secrets_of_connection};
 use super::variables::expand_all;
 use crate::action::{ActionConfig, FileConfig, HelloWorldConfig, NoopConfig, WebhookConfig};
 use crate::datahub::{DatahubConfig, DatahubSettings};
@@ -91,7 +91,11 @@ pub(super) fn read(
         return None;
     }
     let (consumer, registry) = (consumer?, registry?);
-    let secrets = secrets_of(root, &registry, findings);
+    let mut secrets = secrets_of(root, findings);
+    secrets.add_all(&secrets_of_connection(&consumer, &registry));
+    if let Some(datahub) = &datahub {
+        add_datahub(datahub, &mut secrets);
+    }
     Some(Recipe {
         name,
         file: file.to_owned(),

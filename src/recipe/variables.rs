@@ -4,7 +4,6 @@
 //! a value that has a `${…}` is expanded as a whole, a value that only begins with `$` is expanded
 //! where that works and left alone where it does not, and every other value stays as it is.
 
-use super::secrets::names_a_store;
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 use crate::yaml::{Content, Node};
@@ -26,9 +25,7 @@ pub(super) fn expand_all(node: &mut Node, at: &KeyPath, environment: &Environmen
         Content::Text(text) => match expand(text, environment) {
             Ok(None) => {}
             Ok(Some(expanded)) => {
-                if !names_a_store(at) {
-                    values_in(text, environment).for_each(|value| findings.secret(value));
-                }
+                values_in(text, environment).for_each(|value| findings.value_of_variable(value));
                 node.from_variable = true;
                 node.content = Content::Text(expanded);
             }

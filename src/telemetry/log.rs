@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::secrecy::RedactedStderr;
 use crate::environment::Environment;
 
 /// The variable whose value wins over the settings' level; `tracing-subscriber`'s directives.
@@ -47,7 +48,8 @@ pub enum LogError {
     AlreadySet(String),
 }
 
-/// Sets up the process's log lines, on standard error: standard output belongs to the actions.
+/// Sets up the process's log lines, on standard error: standard output belongs to the actions. No line shows
+/// what [`keep_secret`](super::keep_secret) was told.
 /// `level` is one level, or directives such as `info,datahub_relay::kafka=debug`; `RUST_LOG` wins.
 ///
 /// # Errors
@@ -59,7 +61,7 @@ pub fn init(format: LogFormat, level: &str, environment: &Environment) -> Result
     let builder = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(RedactedStderr);
     let set = match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

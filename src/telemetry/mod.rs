@@ -12,6 +12,7 @@ mod metrics;
 pub mod names;
 mod page;
 mod pipeline_metrics;
+mod secrecy;
 mod probes;
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use log::{LogError, LogFormat, init as init_log};
 pub use metrics::{Metrics, TEXT_CONTENT_TYPE};
 pub use pipeline_metrics::{EarlyFilter, PipelineMetrics, Rebalance, RegistryLookup};
 pub use probes::{Liveness, PipelineReport, Readiness, StuckPipeline};
+pub use secrecy::{keep_secret, redacted};

@@ -9,7 +9,7 @@ use super::node::Node;
 use super::parse::{self, Language, Parsed};
 use super::problem::Problem;
 use crate::findings::{Findings, Severity};
-use crate::redaction::hide;
+use crate::redaction::{SHORTEST_BYTES, hide};
 
 /// A file and its tree.
 pub struct Document {
@@ -22,9 +22,6 @@ pub struct Document {
     /// Keys that were given twice.
     pub warnings: Vec<Problem>,
 }
-
-/// A shorter secret is hidden only at its own key: elsewhere it would be found in any text.
-const SHORTEST_SECRET_HIDDEN_EVERYWHERE: usize = 4;
 
 impl Document {
     /// Reads a file: JSON if its name ends in `.json`, YAML otherwise.
@@ -84,7 +81,7 @@ impl Document {
         secrets.extend(
             findings
                 .secrets()
-                .iter()
+                .chain(findings.values_of_variables())
                 .map(|secret| Secret { value: secret.expose_secret().to_owned(), line: None }),
         );
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.value.len()));
@@ -102,7 +99,8 @@ struct Secret {
 fn redact(mut text: String, secrets: &[Secret], place: super::Mark) -> String {
     for Secret { value, line } in secrets {
         let here = *line == Some(place.line);
-        if here || value.chars().count() >= SHORTEST_SECRET_HIDDEN_EVERYWHERE {
+        // A shorter one is hidden only at its own key: elsewhere it would be found in any text.
+        if here || value.len() >= SHORTEST_BYTES {
             text = hide(&text, value);
         }
     }

@@ -8,6 +8,7 @@
 mod harness;
 
 mod bad_input;
+mod canaries;
 mod command_line;
 mod commits;
 mod failure_limits;

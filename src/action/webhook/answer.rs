@@ -5,8 +5,13 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
+use crate::redaction::Secrets;
+
 /// Of an answer's body, no more is read.
 const READ_BYTES: usize = 64 << 10;
+
+/// Of an answer's body, no more is kept.
+const KEPT_BYTES: usize = 4 << 10;
 
 /// Of an answer's body, no more is quoted.
 const QUOTED_CHARS: usize = 200;
@@ -66,24 +71,25 @@ pub(super) struct Kept {
 impl Kept {
     /// Takes a piece of the body. Whether more should be read.
     pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
-        // Four bytes a character at most; one more tells that there was more.
-        let room = (QUOTED_CHARS * 4 + 1).saturating_sub(self.bytes.len());
+        // More than is quoted: a secret has to be there whole to be found.
+        let room = KEPT_BYTES.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
         self.seen = self.seen.saturating_add(chunk.len());
         self.seen < READ_BYTES
     }
 
-    /// The beginning as text on one line.
-    pub(super) fn quoted(&self) -> String {
+    /// The beginning as text on one line, without these secrets.
+    pub(super) fn quoted(&self, secrets: &Secrets) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let words: Vec<&str> = text
             .split(|c: char| c.is_whitespace() || c.is_control())
             .filter(|word| !word.is_empty())
             .collect();
         let line = words.join(" ");
+        let line = secrets.redact(&line);
         match line.char_indices().nth(QUOTED_CHARS) {
             Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
+            None => line.into_owned(),
         }
     }
 }
@@ -130,13 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_at_the_place_of_the_cut_is_not_shown_in_part() {
+        let mut secrets = Secrets::default();
+        secrets.add("c4n4ry-0f-s3cr3ts");
+        let mut kept = Kept::default();
+        assert!(kept.take(format!("{} c4n4ry-0f-s3cr3ts", "x".repeat(QUOTED_CHARS - 5)).as_bytes()));
+        assert!(kept.quoted(&secrets).ends_with("x …"), "{}", kept.quoted(&secrets));
+    }
+
+    #[test]
     fn an_answer_is_quoted_on_one_line_and_cut() {
         let mut kept = Kept::default();
         assert!(kept.take(b"{\n  \"error\":\t\"no\x1b[31m such \xff\"\r\n}"));
-        assert_eq!(kept.quoted(), "{ \"error\": \"no [31m such \u{fffd}\" }");
+        assert_eq!(kept.quoted(&Secrets::default()), "{ \"error\": \"no [31m such \u{fffd}\" }");
         let mut kept = Kept::default();
         assert!(!kept.take("ü".repeat(READ_BYTES).as_bytes()));
-        assert_eq!(kept.quoted(), format!("{}…", "ü".repeat(QUOTED_CHARS)));
+        assert_eq!(kept.quoted(&Secrets::default()), format!("{}…", "ü".repeat(QUOTED_CHARS)));
     }
 
     #[test]
@@ -144,6 +159,6 @@ mod tests {
         let mut kept = Kept::default();
         let reads = (0..100).take_while(|_| kept.take(&[b'x'; 4096])).count();
         assert_eq!(reads, READ_BYTES / 4096 - 1);
-        assert!(kept.bytes.len() <= QUOTED_CHARS * 4 + 1);
+        assert!(kept.bytes.len() <= KEPT_BYTES);
     }
 }

@@ -13,6 +13,7 @@ use url::{Host, Url};
 use super::addresses::is_refused;
 use crate::findings::{Findings, KeyPath};
 use crate::http_client::PemFiles;
+use crate::redaction::Secrets;
 
 /// An attempt that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,9 +31,6 @@ const OURS: [&str; 10] = [
     "webhook-signature",
     "webhook-timestamp",
 ];
-
-/// What is shorter is too common to be taken for a secret where it shows up in a text.
-const SHORTEST_SECRET: usize = 6;
 
 /// `action.config` of `webhook`.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -199,21 +197,11 @@ impl WebhookSettings {
     }
 
     /// The texts that no error may show.
-    pub(super) fn secrets(&self) -> Vec<String> {
+    pub(super) fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        secrets.add(self.url.as_str());
         let sensitive = self.headers.values().filter(|value| value.is_sensitive());
-        let values = sensitive.filter_map(|value| value.to_str().ok());
-        let url = &self.url;
-        let of_url = [Some(url.path()), url.query(), url.password(), Some(url.username())];
-        let mut secrets: Vec<String> = values
-            // `Bearer abc` is a secret as a whole, and `abc` is.
-            .flat_map(|value| std::iter::once(value).chain(value.split_whitespace()))
-            .chain(of_url.into_iter().flatten())
-            .filter(|secret| secret.len() >= SHORTEST_SECRET)
-            .map(str::to_owned)
-            .collect();
-        // The longest first: what is part of another must not leave the rest of it.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
+        sensitive.filter_map(|value| value.to_str().ok()).for_each(|value| secrets.add(value));
         secrets
     }
 }
@@ -292,6 +280,7 @@ mod tests {
         .unwrap();
         let shown = format!("{settings:?} {}", settings.endpoint());
         assert!(!shown.contains("canary"), "{shown}");
-        assert_eq!(settings.secrets(), ["key=canary-3", "/canary-2", "canary-4", "canary-1"]);
+        let quoted = "POST /canary-2?key=canary-3, /canary-2, canary-1 and canary-4";
+        assert_eq!(settings.secrets().redact(quoted), "POST …, …, … and …");
     }
 }

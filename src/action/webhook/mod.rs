@@ -22,6 +22,7 @@ use self::answer::{Kept, Meaning, advice_on, meaning_of, retry_after};
 use super::{Action, ActionError, Reach};
 use crate::event::{Envelope, Position};
 use crate::http_client::with_causes;
+use crate::redaction::Secrets;
 
 pub use client::WebhookSetupError;
 pub use config::{WebhookConfig, WebhookSettings};
@@ -41,7 +42,7 @@ pub struct Webhook {
     /// The pipeline's name as it stands in `webhook-id`.
     id_prefix: String,
     /// What must not show up in an error, also where the other side sends it back.
-    secrets: Vec<String>,
+    secrets: Secrets,
 }
 
 impl Webhook {
@@ -103,7 +104,7 @@ impl Webhook {
                 Some(error) => Err(self.unanswered(error, "its answer broke off")),
             };
         }
-        let said = self.without_secrets(kept.quoted());
+        let said = kept.quoted(&self.secrets);
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let message = format!("the webhook {} answered {status}{said}{}", self.endpoint, advice_on(status));
         let http_status = Some(status.as_u16());
@@ -124,13 +125,9 @@ impl Webhook {
         } else {
             // The URL may hold a secret.
             let causes = with_causes(&error.without_url());
-            format!("the webhook {}: {what}: {}", self.endpoint, self.without_secrets(causes))
+            format!("the webhook {}: {what}: {}", self.endpoint, self.secrets.redact(&causes))
         };
         ActionError::retryable(message)
-    }
-
-    fn without_secrets(&self, text: String) -> String {
-        self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "…"))
     }
 }
 

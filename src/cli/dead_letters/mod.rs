@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::environment::Environment;
-use crate::recipe::{self, PrivateFiles, Recipe};
+use crate::recipe::{PrivateFiles, Recipe};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,7 +117,7 @@ fn recipe_of(
         }
         return Ok(None);
     };
-    let mut loaded = recipe::load(std::slice::from_ref(config), environment);
+    let mut loaded = crate::cli::load(std::slice::from_ref(config), environment);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

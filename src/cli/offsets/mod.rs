@@ -13,7 +13,8 @@ use clap::{Args, Subcommand};
 
 use crate::environment::Environment;
 use crate::kafka::{Member, Membership, Onlooker};
-use crate::recipe::{self, Loaded, PrivateFiles, Recipe};
+use crate::recipe::{Loaded, PrivateFiles, Recipe};
+use crate::telemetry;
 
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +72,8 @@ struct Watched {
 /// Loads the recipes and reaches their brokers, and says on standard error what keeps which of them
 /// from being looked at. Whether all of them could be.
 fn watch(args: &RecipeArgs, environment: &Environment) -> (Vec<Watched>, bool) {
-    let Loaded { recipes, problems, disabled, private_files, .. } = recipe::load(&args.config, environment);
+    let Loaded { recipes, problems, disabled, private_files, .. } =
+        crate::cli::load(&args.config, environment);
     let mut all_well = problems.is_empty();
     for problem in &problems {
         complain(&problem.to_string());
@@ -97,7 +99,7 @@ fn watch(args: &RecipeArgs, environment: &Environment) -> (Vec<Watched>, bool) {
 /// Says on standard error what went wrong.
 fn complain(text: &str) {
     // If this cannot be written either, the exit code has to do.
-    let _ = writeln!(io::stderr(), "error: {text}");
+    let _ = writeln!(io::stderr(), "error: {}", telemetry::redacted(text));
 }
 
 /// `datahub-relay at 10.0.0.7 (datahub-relay-5b…)`.

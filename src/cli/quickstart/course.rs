@@ -23,7 +23,7 @@ use crate::cli::signals::StopSignals;
 use crate::embedded::{EmbeddedDatahub, FeedRecord, Feeder, Samples, TOPICS};
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
-use crate::recipe::{self, PrivateFiles, Recipe};
+use crate::recipe::{PrivateFiles, Recipe};
 use crate::telemetry::{HealthBoard, Metrics, MonitoringError, MonitoringServer};
 
 /// The example recipe that runs.
@@ -157,7 +157,7 @@ fn load_recipe(datahub: &EmbeddedDatahub, paths: &Paths) -> Result<Recipe, Quick
         ("QUICKSTART_FILE", &action_file),
         ("FAILED_EVENTS_DIR", &dead_letters),
     ]);
-    let loaded = recipe::load(std::slice::from_ref(&paths.recipe), &environment);
+    let loaded = crate::cli::load(std::slice::from_ref(&paths.recipe), &environment);
     let problems = || loaded.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     loaded.recipes.first().cloned().ok_or_else(|| QuickstartError::Loading(problems()))
 }

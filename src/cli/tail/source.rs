@@ -13,6 +13,7 @@ use crate::kafka::{ConnectionConfig, ConsumerSettings, KafkaSourceConfig, Onlook
 use crate::pipeline::{Preview, Trial};
 use crate::recipe::{self, PrivateFiles};
 use crate::redaction::Secrets;
+use crate::telemetry;
 
 /// How long the brokers are tried for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl Source {
     }
 
     fn of_recipe(args: &TailArgs, environment: &Environment) -> Result<Self, String> {
-        let mut loaded = recipe::load(args.config.as_slice(), environment);
+        let mut loaded = crate::cli::load(args.config.as_slice(), environment);
         if !loaded.problems.is_empty() {
             return Err(loaded
                 .problems
@@ -98,7 +99,9 @@ impl Source {
             }
         }
         let trial = Trial::of_any_topic();
-        let (secrets, private_files) = (Secrets::default(), PrivateFiles::default());
+        let secrets = recipe::secrets_of_connection(&consumer, &registry);
+        telemetry::keep_secret(&secrets);
+        let private_files = PrivateFiles::default();
         Ok(Self { name: NAME.to_owned(), consumer, registry, trial, secrets, private_files })
     }
 

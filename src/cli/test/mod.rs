@@ -100,7 +100,7 @@ fn test_recipe(
     let are_variables_known = beside.iter().all(|file| file.variables.is_some());
     // Read without its variables a recipe would seem to lack them.
     let loaded = match are_variables_known {
-        true => recipe::load(std::slice::from_ref(&file.to_owned()), &environment),
+        true => crate::cli::load(std::slice::from_ref(&file.to_owned()), &environment),
         false => Loaded::default(),
     };
     if let [recipe] = loaded.recipes.as_slice() {

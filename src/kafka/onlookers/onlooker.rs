@@ -28,6 +28,8 @@ pub struct Onlooker {
     pub(super) group: String,
     topics: Vec<KnownTopic>,
     brokers: Vec<String>,
+    /// How long a look-up is tried.
+    look_up: Duration,
 }
 
 /// A topic of the pipeline, as the brokers know it.
@@ -102,7 +104,13 @@ impl Onlooker {
                 .collect();
             topics.push(KnownTopic { name: topic.as_str().into(), route: route.clone(), partitions });
         }
-        Ok(Self { consumer, group: settings.group_id.clone(), topics, brokers })
+        let group = settings.group_id.clone();
+        Ok(Self { consumer, group, topics, brokers, look_up: LOOK_UP })
+    }
+
+    /// The same, with this much time for each look-up instead of 20 s.
+    pub fn with_patience(self, look_up: Duration) -> Self {
+        Self { look_up, ..self }
     }
 
     /// The consumer group.
@@ -203,7 +211,7 @@ impl Onlooker {
             // Whether the group has members does not matter to somebody who only looks.
             return self.offsets_at(&sources, settings.start);
         }
-        let terms = Terms { group: &self.group, policy: settings.start, reset: false, at_most: LOOK_UP };
+        let terms = Terms { group: &self.group, policy: settings.start, reset: false, at_most: self.look_up };
         let starts = look_ups::look_up(&self.consumer, &sources, terms, &|| false)?;
         Ok(starts.into_iter().map(|start| start.offset).collect())
     }
@@ -240,7 +248,7 @@ impl Onlooker {
     }
 
     pub(super) fn look_ups(&self) -> LookUps<'_> {
-        LookUps { consumer: &self.consumer, stopped: &|| false, deadline: Instant::now() + LOOK_UP }
+        LookUps { consumer: &self.consumer, stopped: &|| false, deadline: Instant::now() + self.look_up }
     }
 }
 

@@ -51,6 +51,11 @@ pub(super) const SECRET_PROPERTIES: [&str; 10] = [
     "ssl.keystore.password",
 ];
 
+/// Whether a property's value is a secret.
+pub fn is_secret_property(name: &str) -> bool {
+    SECRET_PROPERTIES.contains(&name)
+}
+
 /// What the recipe gives under `consumer_config`, without empty values and without ours. Everything
 /// that librdkafka does not take is an error at its key.
 pub(super) fn of_recipe(
@@ -156,5 +161,5 @@ fn refusal(name: &str, value: &str) -> Option<String> {
     };
     // Some of its texts end in a line feed, some in a full stop.
     let words = words.trim().trim_end_matches('.');
-    Some(if SECRET_PROPERTIES.contains(&name) { hide(words, value) } else { words.to_owned() })
+    Some(if is_secret_property(name) { hide(words, value) } else { words.to_owned() })
 }

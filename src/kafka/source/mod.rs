@@ -22,4 +22,5 @@ pub use config::{
     ConnectionConfig, KafkaSourceConfig, PlatformEvents, PropertyValue, SourceKind, StartPositionConfig,
     TopicNames, TopicRoutes,
 };
+pub use consumer_properties::is_secret_property;
 pub use settings::{ConsumerSettings, StartPosition};

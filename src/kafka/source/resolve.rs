@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::{ConnectionConfig, KafkaSourceConfig, SourceKind};
-use super::consumer_properties::SECRET_PROPERTIES;
+use super::consumer_properties::is_secret_property;
 use super::environment_properties::{self, Inherited};
 use super::settings::ConsumerSettings;
 use super::topics::is_topic_name;
@@ -154,7 +154,7 @@ impl ConnectionConfig {
             consumer_properties::of_recipe(&self.consumer_config, &consumer_config, findings);
         let inherited = environment_properties::properties(environment, &properties, at, findings);
         let inherited = consumer_properties::of_environment(inherited, at, findings);
-        let secrets = inherited.iter().filter(|(name, _)| SECRET_PROPERTIES.contains(&name.as_str()));
+        let secrets = inherited.iter().filter(|(name, _)| is_secret_property(name));
         secrets.for_each(|(_, inherited)| findings.secret(&inherited.value));
 
         let (servers, origin) = match (brokers_of(&properties), &self.bootstrap) {

@@ -22,7 +22,7 @@ pub(super) fn inspect(
     patience: Duration,
 ) -> (Vec<Found>, Vec<Carried>) {
     let onlooker = match Onlooker::connect(name, settings, patience) {
-        Ok(onlooker) => onlooker,
+        Ok(onlooker) => onlooker.with_patience(patience),
         Err(error) => {
             let skipped = |what| Found::new(what, Verdict::Skipped, "no broker answered");
             return (
