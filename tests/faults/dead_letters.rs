@@ -59,7 +59,8 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
     run.conclude()
 }
 
-/// The same with a topic for the dead letters, which takes none, or whose broker is gone.
+/// The same with a topic for the dead letters. It takes none, and the volume of the file that gets what a
+/// topic refuses is gone too; or its broker is gone.
 pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     let mut letters = String::new();
     let mut run = Run::begin_watching(stage, 12, "dead-letter-topic", |scene| {
@@ -72,15 +73,18 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
     let recipe =
         run.recipe().source("dead_letter_topic", letters.as_str()).option("max_uncommitted", MAX_UNCOMMITTED);
     let mut relay = run.scene.run_until_ready(&[&recipe]);
+    let directory = run.scene.dead_letter_directory();
+    let aside = directory.with_extension("aside");
     let portion = run.size.records / (run.size.faults + 1);
     let mut brokers_gone = 0;
     for nth in 0..run.size.faults {
         let before = run.finished();
         let refuses = nth % 2 == 0;
         if refuses {
-            run.strike("the topic takes no dead letter");
+            run.strike("the topic takes no dead letter, volume of the file gone");
             // Letters keep the time of their record, an hour ago.
             broker.refuse_older_than(&letters, Some(Duration::from_secs(60)));
+            fs::rename(&directory, &aside).expect("the directory is the test's");
             run.feed_now(portion, mix);
             run.wait("readiness to say no", || relay.ready() == Some(false))?;
         } else {
@@ -92,12 +96,16 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
         let (outage, since) = (run.size.outage, Instant::now());
         run.wait("the outage to be over", || since.elapsed() >= outage)?;
         if refuses {
-            broker.refuse_older_than(&letters, None);
+            fs::rename(&aside, &directory).expect("the directory is the test's");
         } else {
             broker.restart();
         }
         run.over();
         run.until_finished(before + portion)?;
+        if refuses {
+            // What waited is in the file by now; what comes from here on goes to the topic again.
+            broker.refuse_older_than(&letters, None);
+        }
         run.wait("readiness to say yes again", || relay.ready() == Some(true))?;
     }
     run.feed_now(portion, mix);

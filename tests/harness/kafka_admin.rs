@@ -15,6 +15,8 @@ use super::kafka_broker::KafkaBroker;
 use super::wait::wait_until;
 
 const DONE: Duration = Duration::from_secs(30);
+/// How much older than now a topic lets a record be.
+const OLDEST: &str = "message.timestamp.before.max.ms";
 
 impl KafkaBroker {
     /// Deletes the records of a partition below an offset, as retention does.
@@ -38,9 +40,15 @@ impl KafkaBroker {
     pub(crate) fn refuse_older_than(&self, topic: &str, age: Option<Duration>) {
         let longest = age.map_or(i64::MAX as u128, |age| age.as_millis()).to_string();
         let topic = ResourceSpecifier::Topic(topic);
-        let wanted = AlterConfig::new(topic).set("message.timestamp.before.max.ms", &longest);
+        let wanted = AlterConfig::new(topic).set(OLDEST, &longest);
         let results = block_on(self.admin().alter_configs([&wanted], &options()));
         results.expect("the broker answers")[0].as_ref().expect("the topic can be configured");
+        // The broker learns of it later than the controller that answered.
+        wait_until("the topic's limit to be in force", DONE, || {
+            let described = block_on(self.admin().describe_configs([&topic], &options()));
+            let configs = described.expect("the broker answers").remove(0).expect("the topic is there");
+            configs.get(OLDEST).is_some_and(|entry| entry.value.as_ref() == Some(&longest))
+        });
     }
 
     /// Deletes a topic and creates it anew.
