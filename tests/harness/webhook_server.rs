@@ -17,6 +17,9 @@ use super::observer::{Delivered, Deliveries, locked};
 /// No request of a test is longer.
 const LONGEST: usize = 16 << 20;
 
+/// After which a plan is asked again that has no answer yet.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// What a request is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -28,6 +31,8 @@ pub(crate) enum Answer {
     Fail(u16),
     /// Nothing: the connection stays open and silent.
     Hang,
+    /// Nothing for now: the plan is asked again in a moment.
+    NotYet,
     /// The connection is reset.
     Reset,
 }
@@ -114,14 +119,19 @@ async fn serve(mut stream: TcpStream, plan: &Plan, memory: &Memory) -> io::Resul
             *attempt += 1;
             *attempt - 1
         };
-        let status = match plan(event.place(), attempt) {
+        let mut answer = plan(event.place(), attempt);
+        while answer == Answer::NotYet {
+            tokio::time::sleep(MOMENT).await;
+            answer = plan(event.place(), attempt);
+        }
+        let status = match answer {
             Answer::Confirm => 200,
             Answer::ConfirmAfter(delay) => {
                 tokio::time::sleep(delay).await;
                 200
             }
             Answer::Fail(status) => status,
-            Answer::Hang => std::future::pending().await,
+            Answer::Hang | Answer::NotYet => std::future::pending().await,
             Answer::Reset => {
                 stream.set_zero_linger()?;
                 return Ok(());

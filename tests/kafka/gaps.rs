@@ -9,7 +9,7 @@ use crate::scene;
 const SEEN: Duration = Duration::from_secs(60);
 
 /// Runs a command of the program for a recipe; its output, if its exit code is 0.
-fn command(scene: &Scene<'_>, arguments: &[&str], recipe: &Recipe) -> String {
+pub(crate) fn command(scene: &Scene<'_>, arguments: &[&str], recipe: &Recipe) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
         .args(arguments)
         .arg("-c")
@@ -22,11 +22,11 @@ fn command(scene: &Scene<'_>, arguments: &[&str], recipe: &Recipe) -> String {
 }
 
 /// What is committed of partition 0.
-fn position_in(committed: &CommittedOffsets, topic: &str) -> Option<i64> {
+pub(crate) fn position_in(committed: &CommittedOffsets, topic: &str) -> Option<i64> {
     committed.known().get(&(topic.to_owned(), 0)).copied()
 }
 
-fn gap_records(relay: &Relay, topic: &str) -> Option<f64> {
+pub(crate) fn gap_records(relay: &Relay, topic: &str) -> Option<f64> {
     relay.metric("datahub_relay_gap_records_total", &[&format!("topic=\"{topic}\"")])
 }
 

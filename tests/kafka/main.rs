@@ -18,6 +18,7 @@ mod deadline;
 mod failure_mode;
 mod framework;
 mod gaps;
+mod gaps_while_running;
 mod group_members;
 mod idle_timeout;
 mod infinite_retry;

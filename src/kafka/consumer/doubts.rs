@@ -122,7 +122,9 @@ impl Doubts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Route;
     use crate::kafka::gaps::GapCause;
+    use crate::kafka::look_ups::Start;
 
     fn source() -> TopicPartition {
         TopicPartition { topic: "t".into(), partition: 0 }
@@ -143,6 +145,26 @@ mod tests {
         assert_eq!((doubts.untold(&another_log), doubts.untold(&another_log)), (Some(0), None));
         doubts.has_moved(&source(), 0);
         assert_eq!(doubts.untold(&another_log), Some(0), "recreated a second time");
+    }
+
+    #[test]
+    fn a_partition_that_waits_or_is_searched_is_left_out_of_what_is_assigned_again() {
+        let at = |partition: i32, offset: i64| {
+            let source = TopicPartition { topic: "t".into(), partition };
+            let start = Start { source, offset, committed: Some(offset), metadata: "".into() };
+            Slot::new(&start, Route::ChangeLog, None)
+        };
+        let mut doubts = Doubts::default();
+        let waiting = Slot { gap: Some(deleted(10, 40)), ..at(0, 10) };
+        assert!(doubts.cannot_be_read(&waiting));
+        assert!(!doubts.cannot_be_read(&at(0, 40)), "it has passed the gap");
+        let (search, _answer) = Search::without_end(source(), 20);
+        doubts.search = Some(search);
+        assert!(doubts.cannot_be_read(&at(0, 20)));
+        assert!(!doubts.cannot_be_read(&at(1, 20)), "another partition");
+        assert!(!doubts.cannot_be_read(&at(0, 21)), "it goes on elsewhere");
+        doubts.search = None;
+        assert!(!doubts.cannot_be_read(&at(0, 20)), "the search is over");
     }
 
     #[test]

@@ -181,3 +181,35 @@ fn committed(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::kafka::client::RelayContext;
+
+    #[test]
+    fn a_client_that_cannot_be_made_is_made_at_a_later_look_and_then_kept() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let source = TopicPartition { topic: "t".into(), partition: 0 };
+        let client_of = |group: &str| -> Result<RelayConsumer, ConsumerError> {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", group);
+            config.create_with_context(RelayContext::default()).map_err(ConsumerError::Create)
+        };
+        let mut acknowledged = TopicPartitionList::new();
+        acknowledged.add_partition_offset("t", 0, Offset::Offset(7)).unwrap();
+        client_of("acknowledged").unwrap().commit(&acknowledged, CommitMode::Sync).unwrap();
+
+        let mut client = None;
+        let sources = [source.clone()];
+        let refused = || Err(ConsumerError::Stopped);
+        assert!(look(&mut client, refused, &sources).is_err());
+        let found = look(&mut client, || client_of("acknowledged"), &sources).unwrap();
+        assert_eq!(found, HashMap::from([(source, 7)]));
+        assert!(look(&mut client, || panic!("there is one"), &sources).is_ok());
+    }
+}

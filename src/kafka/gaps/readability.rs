@@ -60,6 +60,16 @@ impl Search {
         Ok(Self { source: source.clone(), from, found })
     }
 
+    /// A search that finds nothing, for tests.
+    #[cfg(test)]
+    pub(in crate::kafka) fn without_end(
+        source: TopicPartition,
+        from: i64,
+    ) -> (Self, crossbeam_channel::Sender<Found>) {
+        let (answer, found) = bounded(1);
+        (Self { source, from, found }, answer)
+    }
+
     /// What was found, once it is known.
     pub(in crate::kafka) fn found(&self) -> Option<Found> {
         match self.found.try_recv() {
