@@ -113,7 +113,8 @@ fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_th
         .change_logs(&topic)
         .platform_events(&other)
         .source("start_position", "latest")
-        .consumer("topic.metadata.refresh.interval.ms", 1000);
+        // Long enough to write something before the group knows of the topic: the latest would skip it.
+        .consumer("topic.metadata.refresh.interval.ms", 5000);
     let mut relay = scene.run_until_ready(&[&recipe]);
     let committed = scene.committed(&[(&topic, 1)]);
     wait_until("the start to be committed", SEEN, || committed.sum() == Some(0));
@@ -126,9 +127,7 @@ fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_th
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
 
     assert!(broker.create_topic(&topic, 1), "it was deleted");
-    // Written before the group knows of it: the latest would skip them.
-    let mut feeder = scene.feeder();
-    feeder.change_logs(&topic, 1, 30);
+    scene.feeder().change_logs(&topic, 1, 30);
     let mut actions = scene.action_log();
     wait_until("the new log to be acted on", SEEN, || actions.read().len() == 80);
     relay.wait_until_ready();
