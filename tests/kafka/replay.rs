@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
 use crate::harness::{Recipe, Said, Scene, command, wait_until};
@@ -143,9 +145,16 @@ fn letters_in_a_topic_are_listed_shown_replayed_and_refused_after_the_last_round
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_record_that_is_sent_back_to_its_topic_comes_again_and_is_counted_by_its_id() {
     let scene = scene("replay-back");
-    let topic = scene.topic("versioned", 1);
-    let mut feeder = scene.feeder();
-    let bad = feeder.raw(&topic, 0, b"bad");
+    // Not where its key alone would bring it.
+    let (topic, partition) = (scene.topic("versioned", 12), 7);
+    let producer: BaseProducer = scene.broker.client().create().expect("a producer");
+    let headers = OwnedHeaders::new().insert(Header { key: "trace", value: Some(b"a".as_slice()) });
+    let bad = BaseRecord::<[u8], [u8]>::to(&topic).partition(partition).key(b"k").payload(b"bad");
+    producer
+        .send(bad.timestamp(1_700_000_000_123).headers(headers))
+        .map_err(|(error, _)| error)
+        .expect("room in the queue");
+    producer.flush(ALL_FINISHED).expect("the record is delivered");
     let recipe = scene.recipe().change_logs(&topic);
     let relay = scene.run_until_ready(&[&recipe]);
     let mut file = scene.dead_letters();
@@ -158,12 +167,22 @@ fn a_record_that_is_sent_back_to_its_topic_comes_again_and_is_counted_by_its_id(
     relay.stop();
     let again = &file.read()[1].record;
     assert_eq!(again.value().as_deref(), Some(b"bad".as_slice()));
-    assert_eq!((again.place.partition, again.place.offset), (0, bad.offset + 1), "a record of its own");
+    assert_eq!((again.place.partition, again.place.offset), (partition, 1), "a record of its own");
+    let stored = std::fs::read_to_string(scene.dead_letter_directory().join("failed_events.log"));
+    let stored: Vec<Value> = stored
+        .expect("the file")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    for what in ["key", "value", "timestamp", "headers"] {
+        assert!(!stored[0]["record"][what].is_null());
+        assert_eq!(stored[0]["record"][what], stored[1]["record"][what], "{what} as it was");
+    }
     let listed = lines(&dead_letters(&scene, &recipe, &["list", "--json"]));
     let ids: BTreeSet<&str> = listed.iter().filter_map(|letter| letter["id"].as_str()).collect();
     assert_eq!(
         ids,
-        BTreeSet::from([format!("{}/{topic}/0/0", scene.group()).as_str()]),
+        BTreeSet::from([format!("{}/{topic}/{partition}/0", scene.group()).as_str()]),
         "still the same letter"
     );
     assert_eq!((&listed[0]["round"], &listed[1]["round"]), (&1.into(), &2.into()));

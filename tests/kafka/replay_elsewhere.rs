@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::harness::{ActionLog, Answer, Recipe, WebhookServer, wait_until};
+use crate::harness::{ActionLog, Answer, KafkaBroker, Recipe, Resource, WebhookServer, wait_until};
 use crate::replay::{dead_letters, fail_all, lines, start_replay};
 use crate::scene;
 
@@ -17,7 +17,7 @@ fn offsets(mut log: ActionLog) -> Vec<i64> {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn what_one_machine_has_replayed_of_a_topic_another_one_passes_over() {
-    const EVENTS: usize = 400;
+    const EVENTS: usize = 250;
     let scene = scene("replay-elsewhere");
     let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 2));
     scene.feeder().change_logs(&topic, 1, EVENTS);
@@ -52,8 +52,9 @@ fn what_one_machine_has_replayed_of_a_topic_another_one_passes_over() {
     for recipe in [&here, &there] {
         let said = dead_letters(&scene, recipe, &["replay"]);
         assert_eq!(said.code, Some(0), "{said:?}");
-        let nothing_left = "0 acted on, 0 dropped, 0 failed again, 400 replayed before, 0 refused";
-        assert!(said.stdout.contains(nothing_left), "{said:?}");
+        let nothing_left =
+            format!("0 acted on, 0 dropped, 0 failed again, {EVENTS} replayed before, 0 refused");
+        assert!(said.stdout.contains(&nothing_left), "{said:?}");
         assert!(lines(&dead_letters(&scene, recipe, &["list", "--json", "--pending"])).is_empty());
     }
 }
@@ -88,4 +89,40 @@ fn two_replays_at_once_are_refused_on_one_machine_and_on_two() {
     let said = dead_letters(&scene, &there, &["replay"]);
     assert_eq!(said.code, Some(0), "the one that is gone holds nobody up for long: {said:?}");
     assert_eq!(offsets(scene.second_action_log()), [0, 1, 2]);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_user_with_few_permissions_replays_with_a_warning_and_gives_receipts_once_the_topic_takes_them() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("replay-permissions");
+    let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 1));
+    scene.feeder().change_logs(&topic, 1, 3);
+    let reading = |recipe: Recipe| recipe.change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    fail_all(&scene, &reading(scene.recipe()), &topic, 3);
+    let there = reading(scene.recipe_of_second_member());
+    // Not the group whose only member replays, and no writing.
+    broker.allow("Read", &[Resource::Topic(&letters), Resource::Group(scene.group())]);
+    let limited = broker.as_limited_user(reading(scene.recipe()));
+    let said = dead_letters(&scene, &limited, &["replay"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for expected in [
+        format!(
+            "start no other replay of these letters meanwhile: cannot join the group {}.replaying",
+            scene.group()
+        ),
+        format!("its topic {letters} does not take the receipt by which others would know"),
+    ] {
+        assert!(said.stderr.contains(&expected), "{expected}: {said:?}");
+    }
+    assert_eq!(offsets(scene.action_log()), [0], "it goes no further than what it can tell");
+    assert_eq!(lines(&dead_letters(&scene, &there, &["list", "--json", "--pending"])).len(), 3);
+
+    broker.allow("Write", &[Resource::Topic(&letters)]);
+    let said = dead_letters(&scene, &limited, &["replay"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains("2 acted on") && said.stdout.contains("1 replayed before"), "{said:?}");
+    assert_eq!(offsets(scene.action_log()), [0, 1, 2]);
+    let pending = lines(&dead_letters(&scene, &there, &["list", "--json", "--pending"]));
+    assert!(pending.is_empty(), "the first one has its receipt by now: {pending:?}");
 }
