@@ -124,9 +124,7 @@ pub struct Failure {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file or its directory could not be written or synced.
-    #[error(
-        "cannot store a dead letter in {path}: {source}; free space or mend the permissions, the pipeline goes on by itself"
-    )]
+    #[error("cannot store a dead letter in {path}: {source}; free space or mend the permissions")]
     File {
         /// The file.
         path: PathBuf,
@@ -135,7 +133,7 @@ pub enum StoreError {
     },
     /// The topic did not take the letter, or could not be asked.
     #[error(
-        "cannot store a dead letter in the topic {topic}: {source}; see that the brokers are there and that this user may write to it, the pipeline goes on by itself"
+        "cannot store a dead letter in the topic {topic}: {source}; see that the brokers are there and that this user may write to it"
     )]
     Topic {
         /// The topic.
@@ -154,6 +152,13 @@ pub enum StoreError {
     /// The producer could not be made.
     #[error("no producer for dead letters: {0}")]
     Producer(crate::kafka::ConsumerError),
+}
+
+impl StoreError {
+    /// The same, said of a letter that waits until its store takes it.
+    pub fn while_waiting(&self) -> String {
+        format!("{self}; the pipeline goes on by itself once this is mended")
+    }
 }
 
 /// In UTC, to the millisecond; `None` for a clock beyond the years that can be written.

@@ -76,11 +76,12 @@ impl Stages {
             if mutant::is(Mutant::StepPastAFailedEvent) {
                 break;
             }
+            let error = error.while_waiting();
             if !failed {
-                tracing::error!(%pipeline, %position, "{}", secrets.redact(&error.to_string()));
+                tracing::error!(%pipeline, %position, "{}", secrets.redact(&error));
             }
             failed = true;
-            storing.waits(error.to_string());
+            storing.waits(error);
             wait(delivery, STORE_AGAIN).await?;
         }
         if storing.stored() {

@@ -82,6 +82,15 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+impl Summary {
+    /// Records that were received and have not come to their end: a stop, or another member that took
+    /// their partition over, came first.
+    pub fn unfinished(&self) -> u64 {
+        let Self { received, acted, dropped, dead_lettered, failed, .. } = self;
+        received.saturating_sub(acted + dropped + dead_lettered + failed)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { received, acted, dropped, dead_lettered, failed, seconds } = self;
@@ -89,6 +98,31 @@ impl fmt::Display for Summary {
         if *failed > 0 {
             write!(f, ", {failed} failed")?;
         }
+        match self.unfinished() {
+            0 => {}
+            1 => write!(f, ", 1 not finished (it comes again)")?,
+            unfinished => write!(f, ", {unfinished} not finished (they come again)")?,
+        }
         write!(f, " in {seconds:.1} s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_received_and_not_finished_is_told() {
+        let all = Summary { received: 15, acted: 3, dropped: 7, dead_lettered: 5, failed: 0, seconds: 1.0 };
+        assert_eq!(
+            all.to_string(),
+            "15 received, 3 acted on, 7 dropped, 5 dead-lettered in 1.0 s",
+            "nothing is left"
+        );
+        let stopped = Summary { acted: 0, ..all };
+        let said = stopped.to_string();
+        assert!(said.contains("5 dead-lettered, 3 not finished (they come again) in 1.0 s"), "{said}");
+        let one = Summary { acted: 1, failed: 1, ..all };
+        assert!(one.to_string().contains("1 failed, 1 not finished (it comes again)"), "{one}");
     }
 }

@@ -50,17 +50,20 @@ pub(super) fn configured_files(environment: &Environment, problems: &mut Vec<Pro
     for (variable, default) in CONFIG_DIRECTORIES {
         let directory = PathBuf::from(environment.get(variable).unwrap_or(default));
         match of_directory(&directory) {
-            Ok(found) => files.extend(found),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(found) => {
+                files.extend(found);
+                places.push((directory, variable, "holds no recipes (*.yml, *.yaml); put some there"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let text = "does not exist; make it and put recipes there (*.yml, *.yaml)";
+                places.push((directory, variable, text));
+            }
             Err(error) => problems.push(Problem::of_file(&directory, format!("cannot be listed: {error}"))),
         }
-        places.push((directory, variable));
     }
     if files.is_empty() && problems.len() == before {
-        for (directory, variable) in places {
-            let text = format!(
-                "holds no recipes (*.yml, *.yaml); put some there, name another directory in {variable}, or name recipes with -c"
-            );
+        for (directory, variable, what) in places {
+            let text = format!("{what}, name another directory in {variable}, or name recipes with -c");
             problems.push(Problem::of_file(directory, text));
         }
     }

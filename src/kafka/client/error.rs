@@ -61,7 +61,7 @@ pub enum ConsumerError {
 pub enum StartError {
     /// Kafka gave no answer that could be used.
     #[error(
-        "cannot look up where to begin in {what}: {source}; see whether the brokers are reachable and the group may read its offsets"
+        "cannot look up {what}: {source}; see whether the brokers are reachable and the group may read its offsets"
     )]
     LookUp {
         /// What was asked for.
@@ -92,6 +92,11 @@ pub enum StartError {
         "the embedded broker cannot look up offsets by time, so lookback_days and a time in start_position need a real Kafka; begin at `earliest` or `latest` here"
     )]
     NoTimes,
+    /// The embedded broker does not know this question.
+    #[error(
+        "the embedded broker cannot list the members of a group, so whatever needs to know them needs a real Kafka"
+    )]
+    NoMembers,
     /// The pipeline was told to stop meanwhile.
     #[error("stopped while looking up where to begin")]
     Stopped,

@@ -2,6 +2,7 @@
 
 use rdkafka::consumer::Consumer;
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::questions::LookUps;
 use crate::event::TopicPartition;
@@ -33,13 +34,22 @@ pub struct Member {
 }
 
 impl LookUps<'_> {
-    /// Who is in the group; librdkafka asks every broker.
+    /// Who is in the group; librdkafka asks every broker. [`StartError::NoMembers`] on the embedded one.
     pub(in crate::kafka) fn members(&self, group: &str) -> Result<Membership, StartError> {
-        self.retry("the group's members", |timeout| {
+        let answer = self.retry("the group's members", |timeout| {
             let groups = self.consumer.fetch_group_list(Some(group), timeout)?;
             let found = groups.groups().iter().find(|found| found.name() == group);
             Ok(found.map_or(Membership::Empty, membership))
-        })
+        });
+        match answer {
+            // Every Kafka knows the question.
+            Err(StartError::LookUp { source, .. })
+                if source.rdkafka_error_code() == Some(RDKafkaErrorCode::UnsupportedFeature) =>
+            {
+                Err(StartError::NoMembers)
+            }
+            answer => answer,
+        }
     }
 
     /// Makes sure, before offsets are reset, that this process is alone in its group. It has just been

@@ -219,7 +219,8 @@ impl Onlooker {
     /// Who is in the group.
     ///
     /// # Errors
-    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time.
+    /// [`StartError::LookUp`] if the brokers refuse, or do not answer in time; [`StartError::NoMembers`] on the
+    /// embedded broker.
     pub fn members(&self) -> Result<Membership, StartError> {
         self.of_group(|look_ups| look_ups.members(&self.group))
     }

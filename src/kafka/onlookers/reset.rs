@@ -40,7 +40,7 @@ pub enum Effect {
 pub enum ResetError {
     /// Kafka takes no commit from outside while a group has members.
     #[error(
-        "the group {group} has members, so Kafka refused the new offsets; stop every process that runs this pipeline (one that was killed counts until its session is over, 45 s unless session.timeout.ms says otherwise)"
+        "the group {group} has members, and Kafka takes no new offsets as long as it has any; stop every process that runs this pipeline (one that was killed counts until its session is over, 45 s unless session.timeout.ms says otherwise)"
     )]
     HasMembers {
         /// The group.
