@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::CommandLine;
+use super::help::command_line;
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
@@ -22,6 +22,6 @@ pub(super) struct CompletionsArgs {
 pub(super) fn completions(args: &CompletionsArgs, output: &mut impl Write) -> io::Result<()> {
     // Into memory first: the generator panics where its output cannot be written.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut CommandLine::command(), "datahub-relay", &mut script);
+    clap_complete::generate(args.shell, &mut command_line(), "datahub-relay", &mut script);
     output.write_all(&script)
 }

@@ -6,6 +6,7 @@ mod completions;
 mod dry_run;
 mod event_line;
 mod dead_letters;
+mod help;
 mod moment;
 mod offsets;
 mod quickstart;
@@ -23,28 +24,28 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::environment::Environment;
 use crate::recipe::{self, Loaded};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::telemetry;
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay quickstart                     see it work: no Kafka, no registry, nothing to configure
-  datahub-relay run -c recipe.yml              run one recipe
-  datahub-relay run -c /etc/datahub/actions    run every *.yml and *.yaml of a directory
-  datahub-relay run                            run what is in the directories of DataHub's image
-  datahub-relay validate -c recipe.yml         find every error of a recipe without running it
-  datahub-relay test -c recipe.yml             run the cases written beside a recipe, without any network
-  datahub-relay tail --from -1h                print decoded events, without joining a group
-  datahub-relay offsets show -c recipe.yml     where a recipe's group stands, and who is in it
-  datahub-relay dead-letters list -c recipe.yml  what could not be processed; `replay` tries it again
-  datahub-relay completions bash               print a completion script for a shell
+  datahub-relay quickstart               see it work; nothing is needed for it
+  datahub-relay run -c recipe.yml        run one recipe
+  datahub-relay run -c /etc/recipes      run every recipe of a directory
+  datahub-relay run                      what lies where DataHub's image has it
+  datahub-relay validate -c recipe.yml   find every error, without running it
+  datahub-relay test -c recipe.yml       run the cases written beside a recipe
+  datahub-relay tail --from -1h          print decoded events, without a group
+  datahub-relay offsets show -c recipe.yml   where a recipe's group stands
+  datahub-relay dead-letters list -c recipe.yml   what could not be processed
+  datahub-relay completions bash         print a completion script for a shell
 
 Command lines of the Python framework work once the program's name is replaced:
-  datahub-relay --enable-monitoring --monitoring-port 8000 actions -c one.yml -c two.yml";
+  datahub-relay --enable-monitoring actions -c one.yml -c two.yml";
 
 /// Consumes DataHub's change streams from Kafka and routes them to actions, as recipes say.
 #[derive(Debug, Parser)]
@@ -115,7 +116,11 @@ enum Command {
 
 /// The whole program. Exit codes: 0 all ended as it should, 1 something failed, 2 wrong usage.
 pub fn main() -> ExitCode {
-    let CommandLine { command, config, process } = CommandLine::parse();
+    let parsed = CommandLine::from_arg_matches(&help::command_line().get_matches());
+    let CommandLine { command, config, process } = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
     let command = match meant(command, config) {
         Ok(command) => command,
         Err(error) => error.exit(),
@@ -231,7 +236,13 @@ fn ended(result: std::io::Result<ExitCode>) -> ExitCode {
 /// Settings from file and environment, with the flags over both.
 fn settings(args: &ProcessArgs, environment: &Environment) -> Result<Settings, String> {
     let mut settings =
-        Settings::load(args.settings.as_deref(), environment).map_err(|error| error.to_string())?;
+        Settings::load(args.settings.as_deref(), environment).map_err(|error| match error {
+            // Each problem is an error of its own.
+            SettingsError::File(problems) => {
+                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+            }
+            other => other.to_string(),
+        })?;
     if args.debug {
         "debug".clone_into(&mut settings.log.level);
     }
@@ -262,6 +273,13 @@ fn failed(text: &str) -> ExitCode {
     // Not `eprintln!`: it panics where nobody reads standard error any more.
     let _ = writeln!(std::io::stderr(), "error: {}", telemetry::redacted(text));
     ExitCode::FAILURE
+}
+
+/// Says on standard error what is wrong with the command line where its parser cannot know.
+fn wrong_usage(text: &str) -> ExitCode {
+    let _ = failed(text);
+    let _ = writeln!(std::io::stderr(), "\nFor more information, try '--help'.");
+    ExitCode::from(2)
 }
 
 #[cfg(test)]

@@ -26,12 +26,15 @@ Examples:
   datahub-relay run
   datahub-relay run --dry-run -c recipe.yml    what would reach the action
 
-Without -c it runs the recipes of two directories, as DataHub's image does:
-DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH [default: /etc/datahub/actions/system/conf] and
-DATAHUB_ACTIONS_USER_CONFIGS_PATH [default: /etc/datahub/actions/conf].
+Without -c it runs the recipes of two directories, as DataHub's image does; these variables name others:
+  DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH [/etc/datahub/actions/system/conf]
+  DATAHUB_ACTIONS_USER_CONFIGS_PATH   [/etc/datahub/actions/conf]
 
-Exit codes: 0 all pipelines ended as they should, 1 one failed or none could start,
-2 wrong usage, 128 and the signal's number after a second signal.";
+SIGTERM and SIGINT stop in order. A second signal ends at once, if it is another one or comes a second \
+later: the same one within a second is the first one sent twice, as `timeout` and some init programs do.
+
+Exit codes: 0 all pipelines ended as they should; 1 one failed or none could start, or a dry run was stopped \
+before Kafka had answered; 2 wrong usage; 128 and the signal's number after a second signal.";
 
 /// Run recipes until they are stopped.
 #[derive(Debug, Args)]

@@ -14,11 +14,11 @@ use crate::recipe::{Loaded, Recipe};
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay validate -c recipe.yml                  what can be found without the network
-  datahub-relay validate -c recipe.yml --connect        and whether what the recipe needs is there
+  datahub-relay validate -c recipe.yml             without the network
+  datahub-relay validate -c recipe.yml --connect   and is what it needs there?
   datahub-relay validate -c /etc/datahub/actions --connect --connect-timeout 3
 
-With --connect one line for each thing that was looked for: ok, warning, FAILED, or skipped. It joins no
+With --connect one line for each thing that was looked for: ok, warning, FAILED, or skipped. It joins no \
 group, commits nothing, sends no event, and leaves no file behind.
 
 Exit codes: 0 every recipe can run or is disabled; 1 one cannot, or something FAILED; 2 wrong usage.";

@@ -43,6 +43,11 @@ fn wrong_usage_is_exit_code_2_and_says_what_was_wrong() {
         (&["run", "--limit", "3"], "--dry-run"),
         (&["--debug"], "a command is missing, or -c FILE"),
         (&["-c", "a.yml", "completions", "bash"], "-c stands behind the command that it is for"),
+        (&["dead-letters", "list"], "name the recipe (-c recipe.yml) or the file"),
+        (&["dead-letters", "list", "-c", "/"], "-c takes one recipe here, and / is a directory"),
+        (&["dead-letters", "replay", "--file", "failed_events.log"], "a replay needs the recipe"),
+        (&["tail", "-c", "/"], "-c takes one recipe here, and / is a directory"),
+        (&["tail", "--filter", "event_type=EntityChangeEvent"], "did you mean \"EntityChangeEvent_v1\"?"),
     ] {
         let output = relay(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -110,6 +115,7 @@ fn without_recipes_on_the_command_line_those_of_datahubs_directories_run() {
         let said = text(&none.stderr) + &text(&none.stdout);
         for part in [
             "holds no recipes",
+            "conf: does not exist; make it and put recipes there",
             "DATAHUB_ACTIONS_USER_CONFIGS_PATH",
             "DATAHUB_ACTIONS_SYSTEM_CONFIGS_PATH",
             "-c",
@@ -125,6 +131,17 @@ fn without_recipes_on_the_command_line_those_of_datahubs_directories_run() {
     let both = validate(&["validate"]);
     assert_eq!(both.status.code(), Some(0), "{}", text(&both.stdout));
     assert!(text(&both.stdout).contains("a.yml (a)") && text(&both.stdout).contains("b.yaml (b)"));
+}
+
+#[test]
+fn each_error_of_the_settings_is_told_as_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = directory.path().join("settings.yml");
+    std::fs::write(&settings, "monitoring: {prt: 1}\nlog: {levl: info}\n").expect("it can be written");
+    let output = relay(&["--settings", &settings.to_string_lossy(), "validate"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.lines().count() >= 2 && said.lines().all(|line| line.starts_with("error: ")), "{said}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn letters_of_a_run_are_replayed_through_the_filter_and_both_stores_are_read() {
 #[test]
 fn a_replay_says_what_it_needs() {
     let said = command(&["dead-letters", "list"], &[]);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.stderr.contains("name the recipe (-c recipe.yml) or the file"), "{said:?}");
     let said = command(&["dead-letters", "list", "--file", "/nonexistent/failed_events.log"], &[]);
     assert!(said.stderr.contains("/nonexistent/failed_events.log"), "{said:?}");

@@ -58,10 +58,28 @@ fn once_tells_the_story_of_every_sample_and_ends_well() {
         "PlatformEvent_v1                  [0] 2 of 2  [1] 2 of 2  [2] 8 of 8",
         "25 received, 5 acted on, 18 dropped, 2 dead-lettered",
         "datahub-relay run -c ",
+        "for a look; rm -r ",
     ] {
         assert!(story.contains(part), "{part}: {story}");
     }
     assert!(!story.contains("MISSING"), "{story}");
+}
+
+#[test]
+fn who_reads_no_further_has_seen_enough() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut process = quickstart(directory.path(), &["--once"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    // As `head -3` does.
+    let stdout = process.stdout.take().expect("it is piped");
+    assert_eq!(BufReader::new(stdout).lines().take(3).count(), 3);
+    let output = process.wait_with_output().expect("it ends by itself");
+    let log = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(!log.contains("error:") && !log.contains("Broken pipe"), "{log}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   datahub-relay dead-letters list -c recipe.yml
   datahub-relay dead-letters list -c recipe.yml --summary
-  datahub-relay dead-letters list --file failed_events.log --stage action --since -2h --json
+  datahub-relay dead-letters list --file failed_events.log --since -2h --json
   datahub-relay dead-letters show -c recipe.yml group/PlatformEvent_v1/0/17
   datahub-relay dead-letters replay -c recipe.yml --dry-run
   datahub-relay dead-letters replay -c recipe.yml --class retries_exhausted";
@@ -62,6 +62,9 @@ struct SourceArgs {
 enum CommandError {
     #[error("{0}")]
     Said(String),
+    /// What was asked for cannot be meant.
+    #[error("{0}")]
+    Usage(String),
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
 }
@@ -72,7 +75,7 @@ impl CommandError {
     }
 }
 
-/// Runs the command. Exit codes: 0 done, 1 not all of it, or not at all.
+/// Runs the command. Exit codes: 0 done, 1 not all of it, or not at all, 2 wrong usage.
 pub(super) fn dead_letters(
     args: &DeadLettersArgs,
     environment: &Environment,
@@ -82,6 +85,7 @@ pub(super) fn dead_letters(
         Ok(code) => code,
         // Whoever reads the list may have seen enough of it, as `head` does.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Usage(text)) => super::wrong_usage(&text),
         Err(error) => super::failed(&error.to_string()),
     }
 }
@@ -113,10 +117,14 @@ fn recipe_of(
         if args.file.is_none() {
             let text =
                 "whose letters? name the recipe (-c recipe.yml) or the file (--file failed_events.log)";
-            return Err(CommandError::Said(text.to_owned()));
+            return Err(CommandError::Usage(text.to_owned()));
         }
         return Ok(None);
     };
+    if config.is_dir() {
+        let text = format!("-c takes one recipe here, and {} is a directory", config.display());
+        return Err(CommandError::Usage(text));
+    }
     let mut loaded = crate::cli::load(std::slice::from_ref(config), environment);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -125,13 +133,9 @@ fn recipe_of(
         let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
         return Err(CommandError::Said(problems.join("\nerror: ")));
     }
-    match (loaded.recipes.pop(), loaded.recipes.is_empty()) {
-        (Some(recipe), true) => Ok(Some((recipe, loaded.private_files))),
-        (Some(_), false) => {
-            let text = format!("{} holds several recipes; name one", config.display());
-            Err(CommandError::Said(text))
-        }
-        (None, _) => {
+    match loaded.recipes.pop() {
+        Some(recipe) => Ok(Some((recipe, loaded.private_files))),
+        None => {
             let text =
                 format!("{} is disabled; set `enabled: true` to work with its letters", config.display());
             Err(CommandError::Said(text))

@@ -27,13 +27,13 @@ use crate::redaction::Secrets;
 use crate::telemetry::{HealthBoard, Metrics};
 
 const AFTER_HELP: &str = "\
-Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), and
-for the letters of a topic in that topic too, so a replay that was interrupted goes on where it was when
-it is started again, on any machine that reaches the letters. One replay runs at a time. A letter that fails again
-is stored as a letter of the next round; one that went through max_replay_rounds rounds is refused.
+Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), and \
+for the letters of a topic in that topic too, so a replay that was interrupted goes on where it was when \
+it is started again, on any machine that reaches the letters. One replay runs at a time. A letter that fails \
+again is stored as a letter of the next round; one that went through max_replay_rounds rounds is refused.
 
-Exit codes: 0 everything succeeded or had been replayed before, 1 something failed again, was refused
-or could not be read, or the replay was stopped, 2 wrong usage.";
+Exit codes: 0 everything succeeded or had been replayed before; 1 something failed again, was refused \
+or could not be read, or the replay was stopped; 2 wrong usage.";
 
 /// Take letters through the recipe's filters and action again, or back to their topic.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ pub(super) async fn replay(
 ) -> Result<ExitCode, CommandError> {
     let Some((recipe, private_files)) = recipe_of(&args.source, environment)? else {
         let text = "a replay needs the recipe: -c recipe.yml says what is done with a letter";
-        return Err(CommandError::Said(text.to_owned()));
+        return Err(CommandError::Usage(text.to_owned()));
     };
     let journal_dir = args.journal_dir.as_deref();
     let letters = Letters::open(&args.source, Some(&recipe))?;

@@ -118,7 +118,14 @@ impl<W: Write> Story<W> {
     pub(super) fn ended(&mut self, summary: &Summary, action_file: &Path, recipe: &Path) -> io::Result<()> {
         let out = &mut self.output;
         writeln!(out, "The pipeline's own summary: {summary}.")?;
-        writeln!(out, "What its action wrote: {}\n", action_file.display())?;
+        writeln!(out, "What its action wrote: {}", action_file.display())?;
+        if let Some(folder) = recipe.parent() {
+            let folder = folder.display();
+            writeln!(
+                out,
+                "Everything of this run stays in {folder} for a look; rm -r {folder} removes it.\n"
+            )?;
+        }
         writeln!(out, "To run this recipe on your own DataHub (it reads; it writes to no topic):")?;
         writeln!(out, "  export KAFKA_BOOTSTRAP_SERVER=localhost:9092")?;
         writeln!(out, "  export SCHEMA_REGISTRY_URL=http://localhost:8080/schema-registry/api/")?;

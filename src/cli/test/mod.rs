@@ -36,10 +36,11 @@ Cases stand under `tests` in the recipe, or in NAME_test.yml beside NAME.yml:
           operation: ADD
           modifier: urn:li:tag:PII
           auditStamp: {actor: urn:li:corpuser:jdoe, time: 1700000000000}
-      expect: unchanged     # or dropped, {dropped_by: \"filters[0]\"}, {contains: {…}}, {event: {…}},
-                            # {dead_letter: payload}
+      # or dropped, {dropped_by: \"filters[0]\"}, {contains: {…}}, {event: {…}},
+      # {dead_letter: payload}
+      expect: unchanged
 
-Exit codes: 0 every case is as expected, 1 one is not, or there is none; 2 wrong usage.";
+Exit codes: 0 every case is as expected; 1 one is not, or there is none; 2 wrong usage.";
 
 /// Run the cases written beside recipes, and show the differences. Touches no network.
 #[derive(Debug, Args)]
