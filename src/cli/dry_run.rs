@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::colour::Colours;
 use super::event_line::EventLines;
 use super::run::why_none_runs;
-use super::signals::StopSignals;
+use super::signals::{StopSignals, stopped_waiting};
 use super::table::{Align, Table};
 use crate::environment::Environment;
 use crate::event::{Record, Stage};
@@ -93,7 +93,11 @@ async fn show_all(loaded: &Loaded, options: DryRunOptions, mut lines: EventLines
     for recipe in &loaded.recipes {
         let begun = tokio::select! {
             begun = begin(recipe) => begun,
-            () = stop.cancelled() => return Ok(all_well),
+            () = stop.cancelled() => {
+                super::failed(&format!("{}: {}", recipe.name, stopped_waiting(&recipe.consumer)));
+                all_well = false;
+                break;
+            }
         };
         let (preview, records, vanished) = match begun {
             Ok(begun) => begun,

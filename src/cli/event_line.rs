@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use jiff::{Timestamp, Unit};
 use serde_json::json;
 
 use super::colour::Colours;
+use super::moment::time_of_record;
 use super::wording::Words;
 use crate::event::{Envelope, Position, Record};
 use crate::telemetry;
@@ -70,9 +70,6 @@ impl<'a> EventLines<'a> {
 }
 
 fn time_of(record: &Record) -> String {
-    let time = record.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    match time {
-        Some(time) => time.round(Unit::Second).unwrap_or(time).to_string(),
-        None => format!("{:<20}", "-"),
-    }
+    let time = record.timestamp_ms.and_then(time_of_record);
+    time.unwrap_or_else(|| format!("{:<24}", "-"))
 }

@@ -57,6 +57,12 @@ impl Moment {
     }
 }
 
+/// The time of a record as [`Moment`] takes it back: to the millisecond, which is as exactly as Kafka knows
+/// it, so that it leads to that record and not behind it. `None` for a time that no calendar has.
+pub(super) fn time_of_record(ms: i64) -> Option<String> {
+    Timestamp::from_millisecond(ms).ok().map(|time| format!("{time:.3}"))
+}
+
 /// `90m`: a whole number and its unit.
 fn seconds(text: &str) -> Result<i64, MomentError> {
     let unit = match text.chars().last() {
@@ -94,6 +100,16 @@ mod tests {
         assert_eq!(at("-90m"), time("2026-01-31T06:30:00Z"));
         assert_eq!(at("-2d"), time("2026-01-29T08:00:00Z"));
         assert_eq!(at("-1w"), time("2026-01-24T08:00:00Z"));
+    }
+
+    #[test]
+    fn the_time_that_is_shown_of_a_record_leads_back_to_it() {
+        for ms in [0, 1, 999, 1_769_846_400_000, 1_769_846_347_971, 1_769_846_347_500] {
+            let shown = time_of_record(ms).unwrap();
+            assert_eq!(at(&shown), Ok(Moment::Time(Timestamp::from_millisecond(ms).unwrap())), "{shown}");
+        }
+        assert_eq!(time_of_record(1_769_846_347_971).unwrap(), "2026-01-31T07:59:07.971Z");
+        assert_eq!(time_of_record(i64::MAX), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ impl Words {
             EventType::MetadataChangeLog => "change log",
             EventType::EntityChange => "entity change",
             EventType::RelationshipChange => "relationship",
+            EventType::PlatformEvent => "platform event",
             other => other.as_str(),
         };
         let (entity, change) = match (&envelope.event, &envelope.event_type) {
@@ -28,6 +29,11 @@ impl Words {
                 let change =
                     format!("{} {} {}", text("operation"), text("relationshipType"), text("destinationUrn"));
                 (text("sourceUrn"), change)
+            }
+            (Event::Object(event), EventType::PlatformEvent) => {
+                // One of a name that this program does not know: more cannot be said of it.
+                let name = event.get("name").and_then(Value::as_str).unwrap_or("?");
+                (String::new(), name.to_owned())
             }
             (Event::Object(payload), _) => {
                 let text = |name| payload.get(name).and_then(Value::as_str).map(short);
@@ -102,5 +108,8 @@ mod tests {
             words(EventType::RelationshipChange, &lineage),
             ["relationship", "dataset:a", "ADD DownstreamOf dataset:b"]
         );
+        let unknown = json!({"name": "somethingElse", "header": {"timestampMillis": 7},
+            "payload": {"value": "{}", "contentType": "application/json"}});
+        assert_eq!(words(EventType::PlatformEvent, &unknown), ["platform event", "", "somethingElse"]);
     }
 }

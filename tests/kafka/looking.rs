@@ -110,6 +110,28 @@ fn tail_shows_what_was_produced_and_leaves_the_group_alone() {
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
+fn the_time_that_is_shown_of_a_record_leads_back_to_it() {
+    let scene = scene("shown-time");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    // A millisecond apart each, so that a time to the second lies somewhere else.
+    feeder.change_logs(&topic, 1, 30);
+    let file = scene.recipe().change_logs(&topic).write(scene.directory()).to_string_lossy().into_owned();
+    let said = command(&["tail", "-c", &file, "--from", "7", "--limit", "1"], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let shown = said.stdout.split(' ').next().unwrap();
+
+    let from = ["--topic", &topic, "--until-end", "--from", shown];
+    assert_eq!(places(&lines(&tail(&scene, &from))).first().unwrap().2, 7, "{shown}");
+    let said = command(&["offsets", "reset", "-c", &file, "--to", shown, "--yes"], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(scene.committed(&[(&topic, 1)]).known_sum(), 7);
+    let said = command(&["offsets", "show", "-c", &file], &[]);
+    assert!(said.stdout.contains(&format!(" {shown} (")), "the same time: {said:?}");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
 fn tail_goes_on_until_it_is_interrupted() {
     let scene = scene("tail-on");
     let topic = scene.topic("versioned", 1);

@@ -15,16 +15,16 @@ const GOES_ON: Duration = Duration::from_secs(20);
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay offsets acknowledge -c recipe.yml             let it go on behind every gap it waits at
-  datahub-relay offsets acknowledge -c recipe.yml --dry-run   show the gaps
+  datahub-relay offsets acknowledge -c recipe.yml           go on behind each gap
+  datahub-relay offsets acknowledge -c recipe.yml --dry-run show the gaps
 
-A pipeline with `on_gap: wait` stops reading a partition whose next records were deleted, or cannot be read.
-This command says that the loss is known. It may run on any machine that reaches Kafka with the recipe; the
-pipeline need not be stopped or started. What is acknowledged while it is stopped counts at its next start.
-The acknowledgement is a commit in the group GROUP.acknowledged-gaps: where Kafka has ACLs, this command
+A pipeline with `on_gap: wait` stops reading a partition whose next records were deleted, or cannot be read. \
+This command says that the loss is known. It may run on any machine that reaches Kafka with the recipe; the \
+pipeline need not be stopped or started. What is acknowledged while it is stopped counts at its next start. \
+The acknowledgement is a commit in the group GROUP.acknowledged-gaps: where Kafka has ACLs, this command \
 needs to write to that group and the pipeline to read it.
 
-Exit codes: 0 there was no gap, or the pipeline has gone on; 1 it has not within 20 s, or something could
+Exit codes: 0 there was no gap, or the pipeline has gone on; 1 it has not within 20 s, or something could \
 not be looked at; 2 wrong usage.";
 
 /// Let a pipeline go on that waits at a gap.

@@ -15,13 +15,13 @@ use crate::kafka::{Effect, Member, Move, ResetError, Standing, StartError, Start
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay offsets reset -c recipe.yml --to -1h --dry-run      what would come again
+  datahub-relay offsets reset -c recipe.yml --to -1h --dry-run
   datahub-relay offsets reset -c recipe.yml --to earliest --yes
-  datahub-relay offsets reset -c recipe.yml --to 2026-01-31T08:00:00Z --topic PlatformEvent_v1
-  datahub-relay offsets reset -c recipe.yml --to 4711 --topic PlatformEvent_v1 --partition 0
+  datahub-relay offsets reset -c recipe.yml --to 2026-01-31T08:00:00.000Z
+  datahub-relay offsets reset -c recipe.yml --to 4711 --topic Mine --partition 0
 
-Stop every process that runs the pipeline first: Kafka takes no new offsets while a group has members.
-Either all partitions of a group are moved or none.
+Stop every process that runs the pipeline first: Kafka takes no new offsets while a group has members. \
+Either all partitions of a group are moved or none. With --dry-run the processes may run.
 
 Exit codes: 0 done, or shown with --dry-run; 1 refused or failed; 2 wrong usage.";
 
@@ -106,8 +106,14 @@ pub(super) fn reset(
     for (one, plan) in plans.iter().filter(|(_, plan)| !plan.members.is_empty()) {
         let members: Vec<String> = plan.members.iter().map(member_line).collect();
         let group = one.onlooker.group().to_owned();
-        complain(&format!("{}: members: {}", ResetError::HasMembers { group }, members.join(", ")));
-        all_well = false;
+        let why = format!("{}: members: {}", ResetError::HasMembers { group }, members.join(", "));
+        if args.dry_run {
+            // Somebody wanted to look, and has seen it.
+            let _ = writeln!(io::stderr(), "note: this could not be done now: {why}");
+        } else {
+            complain(&why);
+            all_well = false;
+        }
     }
     let moves: usize = plans.iter().map(|(_, plan)| changes(plan).len()).sum();
     let go_on = all_well && !args.dry_run && moves > 0;
@@ -124,7 +130,9 @@ pub(super) fn reset(
             match one.onlooker.reset(&changes(plan)) {
                 Ok(()) => applied = true,
                 Err(error) => {
-                    complain(&format!("{}: {error}", one.recipe.name));
+                    let is_sure = matches!(error, ResetError::HasMembers { .. });
+                    let unchanged = if is_sure { "; nothing was changed in this group" } else { "" };
+                    complain(&format!("{}: {error}{unchanged}", one.recipe.name));
                     all_well = false;
                 }
             }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use super::{RecipeArgs, Watched, complain, known_members, member_line, watch};
+use crate::cli::moment::time_of_record;
 use crate::cli::table::{Align, Table};
 use crate::environment::Environment;
 use crate::event::TopicPartition;
@@ -21,12 +22,12 @@ const TIMES: Duration = Duration::from_secs(5);
 const EXAMPLES: &str = "\
 Examples:
   datahub-relay offsets show -c recipe.yml
-  datahub-relay offsets show -c /etc/datahub/actions --json | jq '.[] | {group, lag}'
+  datahub-relay offsets show -c recipes/ --json | jq '.[] | {group, lag}'
 
-The next record is the first one that the group has not committed; its time says how far behind it is.
-Nothing is changed, and no group is joined.
+The next record is the first one that the group has not committed; its time says how far behind it is, and \
+leads `offsets reset --to` and `tail --from` to that record. Nothing is changed, and no group is joined.
 
-Exit codes: 0 everything could be looked at, 1 something could not, 2 wrong usage.";
+Exit codes: 0 everything could be looked at; 1 something could not; 2 wrong usage.";
 
 /// Committed offset, log start, end and lag of each partition, and who is in the group.
 #[derive(Debug, Args)]
@@ -43,7 +44,8 @@ pub(super) struct ShowArgs {
 /// What is shown of one pipeline.
 struct View {
     standings: Vec<Standing>,
-    membership: Membership,
+    /// `None` where the broker is the embedded one, which cannot say.
+    membership: Option<Membership>,
     /// When the next record was produced, in milliseconds since the Unix epoch, of partitions with lag.
     next_times: BTreeMap<TopicPartition, i64>,
 }
@@ -79,7 +81,11 @@ pub(super) fn show(
 
 fn view(one: &Watched) -> Result<View, StartError> {
     let standings = one.onlooker.standings()?;
-    let membership = one.onlooker.members()?;
+    let membership = match one.onlooker.members() {
+        Ok(membership) => Some(membership),
+        Err(StartError::NoMembers) => None,
+        Err(error) => return Err(error),
+    };
     let next_times = next_times(one, &standings);
     Ok(View { standings, membership, next_times })
 }
@@ -126,12 +132,13 @@ fn write_view(one: &Watched, view: &View, output: &mut dyn Write) -> io::Result<
     let Watched { recipe, onlooker, .. } = one;
     writeln!(output, "{} (group {}, {})", recipe.name, onlooker.group(), recipe.file.display())?;
     match &view.membership {
-        Membership::Empty => writeln!(output, "  members: none")?,
-        Membership::Unknown => writeln!(
+        None => writeln!(output, "  members: the embedded broker cannot list them")?,
+        Some(Membership::Empty) => writeln!(output, "  members: none")?,
+        Some(Membership::Unknown) => writeln!(
             output,
             "  members: none that can be listed (the group does not exist, or uses the protocol of Kafka 4)"
         )?,
-        Membership::Members(members) => {
+        Some(Membership::Members(members)) => {
             writeln!(output, "  members: {}", members.len())?;
             for member in members {
                 let partitions: Vec<String> = member.partitions.iter().map(ToString::to_string).collect();
@@ -200,20 +207,22 @@ fn total_lag(standings: &[Standing]) -> i64 {
     standings.iter().filter_map(Standing::lag).sum()
 }
 
-/// `2026-01-31T08:00:00Z (3h 12m ago)`.
+/// `2026-01-31T08:00:00.000Z (3h 12m ago)`.
 fn time_and_age(ms: i64) -> String {
-    let Ok(time) = Timestamp::from_millisecond(ms) else { return format!("{ms} ms") };
+    let (Some(shown), Ok(time)) = (time_of_record(ms), Timestamp::from_millisecond(ms)) else {
+        return format!("{ms} ms");
+    };
     let age = Timestamp::now().duration_since(time).max(SignedDuration::ZERO);
     let coarse = if age.as_hours() > 0 { Unit::Minute } else { Unit::Second };
     let age = age.round(coarse).unwrap_or(age);
-    format!("{} ({age:#} ago)", time.round(Unit::Second).unwrap_or(time))
+    format!("{shown} ({age:#} ago)")
 }
 
 fn as_json(one: &Watched, view: &View) -> Value {
     let Watched { recipe, onlooker, .. } = one;
     let members = match &view.membership {
-        Membership::Unknown => Value::Null,
-        known => known_members(known)
+        None | Some(Membership::Unknown) => Value::Null,
+        Some(known) => known_members(known)
             .iter()
             .map(|member| {
                 let partitions: Vec<Value> = member

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::event::EventType;
-use crate::filter::{EventTypeFilterConfig, EventTypeSpec, Filters, FiltersConfig};
+use crate::event::{EventType, Route};
+use crate::filter::{Arriving, EventTypeFilterConfig, EventTypeSpec, Filters, FiltersConfig};
+use crate::findings::{Findings, KeyPath, suggestion};
 
 /// Selects events by their type and not by a field.
 const EVENT_TYPE: &str = "event_type";
@@ -53,6 +54,38 @@ pub(super) fn compiled(filters: &[FieldFilter], event_types: &[EventType]) -> Fi
         EventTypeFilterConfig { filter: wanted }
     });
     Filters::compile(&FiltersConfig(configs.collect()), None)
+}
+
+/// What looks like a slip in filters on events of these topics: warnings of fields that no event has.
+///
+/// # Errors
+/// A type that no event has.
+pub(super) fn review<'r>(
+    filters: &[FieldFilter],
+    routes: impl Iterator<Item = &'r Route>,
+) -> Result<Vec<String>, String> {
+    let routes: Vec<&Route> = routes.collect();
+    let read: Vec<EventType> = routes.iter().flat_map(|route| route.event_types()).collect();
+    let mut types: Vec<&str> = read.iter().chain(&EventType::STANDARD).map(EventType::as_str).collect();
+    types.dedup();
+    let arriving = Arriving::on(routes);
+    let mut warnings = Vec::new();
+    for filter in filters {
+        if filter.path == [EVENT_TYPE] {
+            if let Some(wrong) = filter.values.iter().find(|name| !types.contains(&name.as_str())) {
+                return Err(format!(
+                    "--filter {EVENT_TYPE}={wrong}: no event has this type; {}",
+                    suggestion(wrong, &types)
+                ));
+            }
+        } else if let Some(level) = arriving.level(None) {
+            let (at, mut findings) = (KeyPath::root(), Findings::default());
+            level.review_path(&filter.path, &at, &mut findings);
+            let path = filter.path.join(".");
+            warnings.extend(findings.into_iter().map(|finding| format!("--filter {path}: {}", finding.text)));
+        }
+    }
+    Ok(warnings)
 }
 
 impl FieldFilter {
@@ -113,6 +146,38 @@ mod tests {
         let event = json!({"name": "a=b"});
         assert!(passes(&["name=a=b"], EventType::Other("Mine".into()), &event));
         assert!(!passes(&["name=c"], EventType::Other("Mine".into()), &event));
+    }
+
+    fn reviewed(filter: &str, routes: &[Route]) -> Result<Vec<String>, String> {
+        review(&[filter.parse().unwrap()], routes.iter())
+    }
+
+    #[test]
+    fn a_field_that_no_event_has_is_warned_of_with_the_nearest() {
+        let routes = [Route::ChangeLog, Route::EveryPlatformEvent];
+        for right in
+            ["category=TAG", "entityType=dataset", "aspect.value.anything=1", "name=x", "auditStamp.actor=x"]
+        {
+            assert_eq!(reviewed(right, &routes), Ok(Vec::new()), "{right}");
+        }
+        for (wrong, meant) in
+            [("categry=TAG", "\"category\"?"), ("auditStamp.actr=x", "\"auditStamp.actor\"?")]
+        {
+            let warnings = reviewed(wrong, &routes).unwrap();
+            assert!(warnings[0].contains("did you mean") && warnings[0].ends_with(meant), "{warnings:?}");
+        }
+        let other = [Route::Avro("Mine".into())];
+        assert_eq!(reviewed("categry=TAG", &other), Ok(Vec::new()), "nothing is known of its fields");
+    }
+
+    #[test]
+    fn a_type_that_no_event_has_is_an_error_with_the_nearest() {
+        let routes = [Route::PlatformEvent, Route::Avro("Mine".into())];
+        for right in ["event_type=EntityChangeEvent_v1", "event_type=Mine,MetadataChangeLogEvent_v1"] {
+            assert_eq!(reviewed(right, &routes), Ok(Vec::new()));
+        }
+        let error = reviewed("event_type=Mine,EntityChangeEvent", &routes).unwrap_err();
+        assert!(error.contains("did you mean \"EntityChangeEvent_v1\"?"), "{error}");
     }
 
     #[test]

@@ -23,16 +23,17 @@ use crate::pipeline::{Judgement, Shown};
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay tail                                                what comes from now on
-  datahub-relay tail --from -1h --filter entityType=dataset --filter operation=ADD,REMOVE
-  datahub-relay tail --topic PlatformEvent_v1 --from earliest --until-end --json | jq .event
-  datahub-relay tail -c recipe.yml --from -2d                       what would reach the recipe's action
-  datahub-relay tail --bootstrap broker:9092 --registry http://registry:8081 --topic MyAvroTopic
+  datahub-relay tail                                   what comes from now on
+  datahub-relay tail --from -1h --filter operation=ADD,REMOVE
+  datahub-relay tail --topic PlatformEvent_v1 --from earliest --until-end --json
+  datahub-relay tail -c recipe.yml --from -2d          what reaches its action
+  datahub-relay tail --bootstrap broker:9092 --registry http://registry:8081
 
-No group is joined and nothing is committed. Without -c, Kafka and the registry are looked for where the
+No group is joined and nothing is committed. Without -c, Kafka and the registry are looked for where the \
 environment says (KAFKA_BOOTSTRAP_SERVER, SCHEMA_REGISTRY_URL, KAFKA_PROPERTIES_*).
 
-Exit codes: 0 stopped, or the limit or the end was reached; 1 something failed; 2 wrong usage.";
+Exit codes: 0 stopped, or the limit or the end was reached; 1 something failed, or it was stopped before Kafka \
+had answered; 2 wrong usage.";
 
 /// Print decoded events as they come, without joining a group.
 #[derive(Debug, Args)]
@@ -118,16 +119,24 @@ async fn print(
 ) -> io::Result<ExitCode> {
     let stop = CancellationToken::new();
     let signals = StopSignals::listen()?;
+    if let Some(directory) = args.config.as_ref().filter(|config| config.is_dir()) {
+        let text = format!("-c takes one recipe here, and {} is a directory", directory.display());
+        return Ok(super::wrong_usage(&text));
+    }
     let source = match Source::of(args, environment) {
         Ok(source) => source,
         Err(text) => return Ok(super::failed(&text)),
     };
+    match filter::review(&args.filter, source.routes()) {
+        Ok(warnings) => warnings.iter().for_each(|warning| super::complain(warning)),
+        Err(text) => return Ok(super::wrong_usage(&text)),
+    }
     // In the background: the signals must be heard while the brokers are not.
     drop(tokio::spawn(signals.stop(stop.clone(), source.private_files.clone())));
     let filters = filter::compiled(&args.filter, &source.other_types());
     let preview = tokio::select! {
         preview = source.begin(args) => preview,
-        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+        () = stop.cancelled() => return Ok(super::failed(&source.stopped_waiting())),
     };
     let preview = match preview {
         Ok(preview) => preview,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::TailArgs;
 use crate::avro::{RegistryConfig, RegistrySettings};
 use crate::cli::moment::Moment;
+use crate::cli::signals;
 use crate::environment::Environment;
 use crate::event::{EventType, Route, TopicPartition};
 use crate::findings::{Findings, KeyPath, Severity};
@@ -105,9 +106,19 @@ impl Source {
         Ok(Self { name: NAME.to_owned(), consumer, registry, trial, secrets, private_files })
     }
 
+    /// What the topics carry.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.consumer.topics.iter().map(|(_, route)| route)
+    }
+
+    /// What is said where somebody stops it before Kafka has answered.
+    pub(super) fn stopped_waiting(&self) -> String {
+        signals::stopped_waiting(&self.consumer)
+    }
+
     /// The types of event that only these topics have.
     pub(super) fn other_types(&self) -> Vec<EventType> {
-        let types = self.consumer.topics.iter().flat_map(|(_, route)| route.event_types());
+        let types = self.routes().flat_map(Route::event_types);
         types.filter(|event_type| matches!(event_type, EventType::Other(_))).collect()
     }
 
@@ -158,7 +169,18 @@ fn stretches(
         // As it was when the ends were asked for, so that `--until-end` shows nothing.
         Moment::Latest => logs.iter().map(end).collect(),
         Moment::Time(time) => at(StartPosition::Timestamp(time.as_millisecond()))?,
-        Moment::Offset(offset) => logs.iter().map(|log| offset.clamp(log.from, end(log))).collect(),
+        Moment::Offset(offset) => {
+            let beyond = logs.iter().filter(|log| end(log) < offset);
+            let beyond: Vec<String> =
+                beyond.map(|log| format!("{} ends at {}", log.source, end(log))).collect();
+            if !beyond.is_empty() {
+                let places = beyond.join(", ");
+                crate::cli::complain(&format!(
+                    "--from {offset} lies beyond the end, so only what comes from now on can be shown: {places}"
+                ));
+            }
+            logs.iter().map(|log| offset.clamp(log.from, end(log))).collect()
+        }
     };
     let stretch =
         |(log, from): (Stretch, i64)| Stretch { from, until: log.until.filter(|_| until_end), ..log };
