@@ -11,7 +11,7 @@ use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files. The contract speaks of URNs and of regular
 /// expressions, too: no key of this version takes one.
-const ROWS: [&str; 36] = [
+const ROWS: [&str; 37] = [
     "bad_duration",
     "bad_name",
     "bad_port",
@@ -45,6 +45,7 @@ const ROWS: [&str; 36] = [
     "unknown_transform_type",
     "unreadable_secret_file",
     "unset_token_secret",
+    "unset_url",
     "unset_variable",
     "wrong_type",
     "wrong_variables",

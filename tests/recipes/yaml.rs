@@ -92,6 +92,14 @@ fn what_cannot_be_read_hides_nothing_else_that_is_wrong() {
 }
 
 #[test]
+fn a_value_that_cannot_be_read_keeps_a_recipe_from_running_even_where_none_is_needed() {
+    assert_eq!(
+        errors(&minimal("options: {retry_count: !x 1}\n")),
+        ["recipe.yml:6:24: options.retry_count: the tag !x is not known here; remove it"]
+    );
+}
+
+#[test]
 fn a_small_file_cannot_stand_for_an_enormous_one() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {

@@ -37,8 +37,8 @@ const OURS: [&str; 10] = [
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where each event is posted to, `http://` or `https://`.
-    #[schemars(length(min = 1), extend("x-secret" = true))]
-    pub url: String,
+    #[schemars(required, length(min = 1), extend("x-secret" = true))]
+    pub url: Option<String>,
     /// Further headers of each request, name and value; a value may be a secret.
     #[serde(default)]
     #[schemars(extend("x-secret" = true, "x-secret-keys" = "*"))]
@@ -126,7 +126,8 @@ impl WebhookConfig {
 
     /// The text itself is never shown: path, query and user information may be secrets.
     fn url(&self, at: &KeyPath, allowed_hosts: &[String], findings: &mut Findings) -> Option<Url> {
-        let url = match Url::parse(self.url.trim()) {
+        // That it is missing, or its variable is, has been found with the whole.
+        let url = match Url::parse(self.url.as_deref()?.trim()) {
             Ok(url) => url,
             Err(error) => {
                 findings.error(at, format!("expected a URL such as https://host/path: {error}"));
