@@ -14,9 +14,9 @@ use crate::protocol::Protocol;
 use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL, Watching};
 
-/// So few that the bound on what comes again means something, and so many that there is always much to
-/// commit when the process wakes up.
-const MAX_UNCOMMITTED: usize = 1_000;
+/// Twice as much as the feeder is ever ahead of a partition, more or less: nothing but the interval makes a
+/// commit, so that there is much to commit when the process wakes up.
+const MAX_UNCOMMITTED: usize = 2_000;
 /// How long an action takes: so there is always something under way when the process is frozen.
 const ACTION: Duration = Duration::from_millis(1);
 
