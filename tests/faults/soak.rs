@@ -71,6 +71,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     let begun = Instant::now();
     let mut curve = MemoryCurve::every(Duration::from_secs(1));
     let mut sessions_lost = 0;
+    let partitions = run.size.partitions as usize;
     while begun.elapsed() < run.size.outage {
         let calm = Duration::from_secs(run.rng.u64(CALM_SECONDS));
         let since = Instant::now();
@@ -84,6 +85,13 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         let fault = FAULTS[run.rng.usize(..FAULTS.len())];
         sessions_lost += strike(&mut run, fault, (&mut members, &recipe, broker))?;
         run.over();
+        run.allow_repeated(
+            sessions_lost * partitions * MAX_UNCOMMITTED,
+            format!(
+                "{sessions_lost} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted \
+                 events each"
+            ),
+        );
         if let Some(ended) = members.first.ended() {
             return Err(run.break_off(format!("ended by itself, {ended:?}:\n{}", members.first.log())));
         }
@@ -105,14 +113,6 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     if grown > GROWTH_MIB {
         return Err(run.break_off(format!("memory grew by {grown:.1} MiB")));
     }
-    let partitions = run.size.partitions as usize;
-    run.allow_repeated(
-        sessions_lost * partitions * MAX_UNCOMMITTED,
-        format!(
-            "{sessions_lost} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted \
-             events each"
-        ),
-    );
     run.conclude()
 }
 
