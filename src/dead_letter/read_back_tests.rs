@@ -84,3 +84,29 @@ fn a_line_of_an_unknown_place_is_known_by_what_it_says() {
     assert_ne!(line("x"), line("y"));
     assert!(line("x").starts_with("framework/event/"));
 }
+
+/// A record as the Python framework writes it to its dead-letter topic.
+fn of_the_framework(value: &str) -> Record {
+    let header = |key: &str, value: &str| (key.to_owned(), Some(value.as_bytes().to_vec()));
+    let headers = vec![
+        header("datahub.pipeline", "tags"),
+        header("datahub.source.partition", "2"),
+        header("datahub.source.offset", "41"),
+        header("datahub.error", "ValueError: no"),
+    ];
+    let key = Some(b"PlatformEvent_v1:2:41".to_vec());
+    Record { key, value: Some(value.as_bytes().to_vec()), headers, ..record(3) }
+}
+
+#[test]
+fn a_letter_that_the_framework_sent_to_a_topic_has_its_event_and_no_record() {
+    let value = r#"{"event_type":"EntityChangeEvent_v1","event":{"entityUrn":"u","version":0},"meta":{"kafka":{"topic":"PlatformEvent_v1","partition":2,"offset":41}}}"#;
+    let letter = Letter::of_record(of_the_framework(value)).unwrap();
+    assert_eq!((letter.lineage.id.as_str(), letter.lineage.round), ("framework/PlatformEvent_v1/2/41", 1));
+    assert_eq!((letter.pipeline.as_deref(), letter.error.message.as_str()), (Some("tags"), "ValueError: no"));
+    assert_eq!((letter.event_type.as_deref(), &letter.record), (Some("EntityChangeEvent_v1"), &None));
+    let envelope = letter.envelope().unwrap();
+    assert_eq!(envelope.position.to_string(), "PlatformEvent_v1[2]@41");
+    let no_letter = Letter::of_record(of_the_framework("Avro, or anything")).unwrap_err();
+    assert!(no_letter.to_string().contains("nor the framework's headers and event"), "{no_letter}");
+}

@@ -158,6 +158,26 @@ async fn a_store_that_failed_goes_on_by_itself_and_has_each_letter_once() {
     assert_eq!(offsets(&path), [1, 2]);
 }
 
+#[tokio::test]
+async fn a_file_that_is_full_is_put_aside_and_none_is_ever_removed() {
+    const FULL_BYTES: u64 = 64 * 1024 * 1024;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("failed_events.log");
+    for round in 1..=6 {
+        // Nothing but its length matters.
+        let full = fs::File::create(&path).unwrap();
+        full.set_len(FULL_BYTES - 1).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&full, b"\n", FULL_BYTES - 1).unwrap();
+        let letters = FileStore::open(&path).unwrap();
+        store(&letters, round).await.unwrap();
+        assert_eq!(offsets(&path), [round]);
+        for aside in 1..=round {
+            let aside = path.with_extension(format!("log.{aside}"));
+            assert_eq!(fs::metadata(&aside).unwrap().len(), FULL_BYTES, "{}", aside.display());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_store_at_once_and_every_letter_is_there() {
     let directory = tempfile::tempdir().unwrap();

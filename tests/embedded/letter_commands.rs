@@ -229,6 +229,25 @@ fn letters_that_cannot_go_back_to_their_topic_are_refused_and_the_others_go() {
 }
 
 #[test]
+fn a_journal_may_stand_in_a_directory_of_its_own() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "letters-journal");
+    letters_of(&scene, &line(scene.group(), ("action", "permanent"), (1, 1)));
+    let recipe = scene.recipe().platform_events("PlatformEvent_v1");
+    let elsewhere = scene.directory().join("journals");
+    let elsewhere = ["--journal-dir", &elsewhere.to_string_lossy()];
+    let said = dead_letters(&scene, &recipe, &[&["replay"], &elsewhere[..]].concat());
+    assert!(said.code == Some(0) && said.stdout.contains("1 acted on"), "{said:?}");
+    assert_eq!(names_in(&scene.dead_letter_directory()), ["failed_events.log"]);
+    for (arguments, states) in [(&[][..], 1), (&elsewhere[..], 0)] {
+        let said = dead_letters(&scene, &recipe, &[&["list", "--json", "--pending"], arguments].concat());
+        assert_eq!(said.stdout.lines().count(), states, "{arguments:?}: {said:?}");
+        let said = dead_letters(&scene, &recipe, &[&["replay", "--dry-run"], arguments].concat());
+        assert!(said.stdout.contains(&format!("{states} would be replayed")), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
 fn letters_that_are_not_there_or_not_meant_are_told_apart() {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let scene = Scene::on(&broker, "letters-none");
