@@ -72,3 +72,29 @@ fn a_dead_letter_file_that_cannot_be_made_keeps_a_pipeline_from_starting_and_not
     assert!(log.contains("cannot start: cannot store a dead letter in /dev/null/letters/"), "{log}");
     assert!(!log.contains("by itself"), "{log}");
 }
+
+#[test]
+fn tail_says_which_of_datahubs_topics_it_leaves_out() {
+    let broker = EmbeddedBroker::start(&[("PlatformEvent_v1", 1)]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-tail");
+    scene.feeder().platform_events("PlatformEvent_v1", 1, 3);
+    let registry = format!("{}/", scene.registry.url());
+    let said = command(
+        &[
+            "tail",
+            "--bootstrap",
+            broker.bootstrap(),
+            "--registry",
+            &registry,
+            "--from",
+            "earliest",
+            "--until-end",
+        ],
+        &[],
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.stdout.lines().count(), 3, "{said:?}");
+    for topic in ["MetadataChangeLog_Versioned_v1", "MetadataChangeLog_Timeseries_v1"] {
+        assert!(said.stderr.contains(&format!("warning: the topic {topic} is left out: ")), "{said:?}");
+    }
+}

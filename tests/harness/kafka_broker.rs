@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::access_control::{PASSWORD, USER};
 use super::broker::Broker;
+use super::tls;
 use super::wait::wait_until;
 
 /// The version of Apache Kafka that the tests run against: the name of the jars' folder in the cache.
@@ -38,6 +39,8 @@ struct OwnBroker {
     oauth_port: u16,
     /// The listener that asks for a name and a password.
     guarded_port: u16,
+    /// The listener that shows a certificate.
+    tls_port: u16,
     directory: PathBuf,
     process: Mutex<Option<Child>>,
 }
@@ -61,14 +64,15 @@ impl KafkaBroker {
     /// If the jars are not there (the message says how to get them) or the broker does not come up.
     pub(crate) fn start() -> Self {
         let ports = free_ports();
-        let [kafka_port, oauth_port, guarded_port, _controller_port] = ports;
+        let [kafka_port, oauth_port, guarded_port, tls_port, _controller_port] = ports;
         let directory = new_directory();
+        tls::write_certificates(&directory);
         fs::write(directory.join("server.properties"), properties(&directory, ports))
             .expect("the broker's settings can be written");
         fs::write(directory.join("log4j2.properties"), include_str!("kafka-log4j2.properties"))
             .expect("the broker's log settings can be written");
         let process = Mutex::new(Some(launch(&directory, Some("format"))));
-        let own = OwnBroker { oauth_port, guarded_port, process, directory };
+        let own = OwnBroker { oauth_port, guarded_port, tls_port, process, directory };
         let broker = Self { bootstrap: format!("127.0.0.1:{kafka_port}"), own: Some(own) };
         broker.wait_until_up();
         broker
@@ -101,6 +105,12 @@ impl KafkaBroker {
     pub(crate) fn guarded_bootstrap(&self) -> String {
         let own = self.own.as_ref().expect("only a broker of the tests' own has this listener");
         format!("127.0.0.1:{}", own.guarded_port)
+    }
+
+    /// The address that shows a certificate of the authority in the file.
+    pub(crate) fn tls_bootstrap(&self) -> (String, PathBuf) {
+        let own = self.own.as_ref().expect("only a broker of the tests' own has this listener");
+        (format!("127.0.0.1:{}", own.tls_port), own.directory.join(tls::AUTHORITY))
     }
 
     /// Ends the broker as a power cut would; [`restart`](Self::restart) brings it back on its data.
@@ -256,8 +266,8 @@ fn free_ports<const N: usize>() -> [u16; N] {
 /// checked on every commit.
 ///
 /// Whoever comes without a name, or with a token, may do everything; see the module `access_control`.
-fn properties(directory: &Path, ports: [u16; 4]) -> String {
-    let [kafka_port, oauth_port, guarded_port, controller_port] = ports;
+fn properties(directory: &Path, ports: [u16; 5]) -> String {
+    let [kafka_port, oauth_port, guarded_port, tls_port, controller_port] = ports;
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
@@ -266,12 +276,14 @@ fn properties(directory: &Path, ports: [u16; 4]) -> String {
          advertised.listeners={listeners}\n\
          inter.broker.listener.name=PLAINTEXT\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT,GUARDED:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT\n\
          listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER\n\
          listener.name.oauth.oauthbearer.sasl.jaas.config={token_login} required;\n\
          listener.name.oauth.oauthbearer.connections.max.reauth.ms=3000\n\
          listener.name.guarded.sasl.enabled.mechanisms=PLAIN\n\
          listener.name.guarded.plain.sasl.jaas.config={plain_login} required user_{USER}=\"{PASSWORD}\";\n\
+         listener.name.tls.ssl.keystore.type=PEM\n\
+         listener.name.tls.ssl.keystore.location={identity}\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
          super.users=User:ANONYMOUS;User:relay\n\
          log.dirs={data}\n\
@@ -299,8 +311,9 @@ fn properties(directory: &Path, ports: [u16; 4]) -> String {
          log.cleaner.dedupe.buffer.size=4194304\n",
         data = directory.join("data").display(),
         listeners = format_args!(
-            "PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port},GUARDED://127.0.0.1:{guarded_port}"
+            "PLAINTEXT://127.0.0.1:{kafka_port},OAUTH://127.0.0.1:{oauth_port},GUARDED://127.0.0.1:{guarded_port},TLS://127.0.0.1:{tls_port}"
         ),
+        identity = directory.join(tls::IDENTITY).display(),
         // With no further options it takes unsigned tokens and looks at their times alone.
         token_login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
         plain_login = "org.apache.kafka.common.security.plain.PlainLoginModule",

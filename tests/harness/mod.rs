@@ -24,6 +24,7 @@ mod routes;
 mod scene;
 mod secret_keys;
 mod tally;
+pub(crate) mod tls;
 mod wait;
 mod webhook_server;
 mod writer;

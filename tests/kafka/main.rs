@@ -38,6 +38,7 @@ mod routes;
 mod start_position;
 mod static_membership;
 mod stop_and_resume;
+mod tls;
 mod validate_connect;
 
 use harness::{KafkaBroker, Scene};

@@ -147,11 +147,10 @@ fn stretches(
 ) -> Result<Vec<Stretch>, String> {
     for topic in onlooker.topics() {
         if let Err(error) = topic.partitions {
-            let text = format!("the topic {} cannot be read: {error}", topic.name);
             if topics.iter().any(|named| **named == *topic.name) {
-                return Err(text);
+                return Err(format!("the topic {} cannot be read: {error}", topic.name));
             }
-            tracing::warn!("{text}");
+            crate::cli::complain(&format!("the topic {} is left out: {error}", topic.name));
         }
     }
     // Of the group nothing is asked: whoever looks needs no permission for it.

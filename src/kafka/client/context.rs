@@ -158,7 +158,11 @@ impl ClientContext for RelayContext {
         } else {
             tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}");
         }
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all are down says less than why the last one is.
+        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *last = Some(reason.to_owned());
+        }
     }
 }
 

@@ -22,6 +22,9 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 /// How long a look-up is tried again before it fails.
 const LOOK_UP: Duration = Duration::from_secs(20);
 
+/// How long what librdkafka has to say is listened to.
+const HEARING: Duration = Duration::from_millis(20);
+
 /// Looks at the topics and the group of one pipeline, without joining the group.
 pub struct Onlooker {
     pub(super) consumer: RelayConsumer,
@@ -78,11 +81,11 @@ impl Onlooker {
         let mut brokers = Vec::new();
         for (topic, route) in &settings.topics {
             let metadata = loop {
-                // Nothing is assigned: what comes is a request for a token, if anything.
-                drop(consumer.poll(Duration::ZERO));
+                listen(&consumer);
                 match consumer.fetch_metadata(Some(topic), ATTEMPT.min(patience)) {
                     Ok(metadata) => break metadata,
                     Err(source) if began.elapsed() >= patience => {
+                        listen(&consumer);
                         let brokers =
                             settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
                         return Err(ConsumerError::Unreachable {
@@ -227,8 +230,7 @@ impl Onlooker {
 
     /// Whether Kafka lets this client know nothing of the group.
     pub(super) fn group_is_refused(&self) -> bool {
-        // Nothing is assigned: what comes is an error or nothing.
-        while self.consumer.poll(Duration::ZERO).is_some() {}
+        listen(&self.consumer);
         self.consumer.context().group_was_refused()
     }
 
@@ -251,6 +253,13 @@ impl Onlooker {
     pub(super) fn look_ups(&self) -> LookUps<'_> {
         LookUps { consumer: &self.consumer, stopped: &|| false, deadline: Instant::now() + self.look_up }
     }
+}
+
+/// Hears what librdkafka has to say: nothing is assigned, so that is an error or a request for a token. The
+/// context keeps the errors.
+fn listen(consumer: &RelayConsumer) {
+    // Not zero: a poll that handles a log line on its way returns once its time is up.
+    while consumer.poll(HEARING).is_some() {}
 }
 
 impl Standing {

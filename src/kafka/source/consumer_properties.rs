@@ -56,6 +56,19 @@ pub fn is_secret_property(name: &str) -> bool {
     SECRET_PROPERTIES.contains(&name)
 }
 
+/// What to say where this lets a broker be somebody else.
+fn unverified(name: &str, value: &str) -> Option<&'static str> {
+    match (name, value.trim().to_lowercase().as_str()) {
+        ("enable.ssl.certificate.verification", "false" | "0" | "f") => {
+            Some("certificates are not verified: name the authority in ssl.ca.location instead")
+        }
+        ("ssl.endpoint.identification.algorithm", "none") => {
+            Some("a certificate may be of another host: give brokers certificates of their own names instead")
+        }
+        _ => None,
+    }
+}
+
 /// What the recipe gives under `consumer_config`, without empty values and without ours. Everything
 /// that librdkafka does not take is an error at its key.
 pub(super) fn of_recipe(
@@ -82,6 +95,9 @@ pub(super) fn of_recipe(
             let remedy = remedy.unwrap_or_default();
             findings.error(&at, format!("librdkafka does not take it: {refusal}{remedy}"));
         } else {
+            if let Some(text) = unverified(name, &value) {
+                findings.warning(&at, text);
+            }
             if let Some(error) = FILES.contains(&name.as_str()).then(|| File::open(&value).err()).flatten() {
                 findings.error(&at, format!("{value} cannot be read: {error}"));
             }
@@ -118,6 +134,9 @@ pub(super) fn of_environment(
             }
             if is_ours_to_read(name) {
                 return true;
+            }
+            if let Some(text) = unverified(name, value) {
+                findings.warning(at, format!("{variable}: {text}"));
             }
             let refusal = refusal(name, value);
             if let Some(refusal) = &refusal {

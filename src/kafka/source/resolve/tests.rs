@@ -353,3 +353,19 @@ fn what_this_program_owns_may_be_said_with_its_own_value() {
         }
     }
 }
+
+#[test]
+fn verification_that_is_switched_off_is_warned_about_wherever_that_is_said() {
+    let warned = |config: &KafkaSourceConfig, environment: &Environment| {
+        let mut findings = Findings::default();
+        config.resolve("p", environment, &KeyPath::root(), &mut findings).unwrap();
+        findings.into_iter().filter(|finding| finding.text.contains("certificate")).count()
+    };
+    let ssl = |name, value| with_properties([("security.protocol", "ssl"), (name, value)]);
+    let nothing = Environment::default();
+    assert_eq!(warned(&ssl("enable.ssl.certificate.verification", "false"), &nothing), 1);
+    assert_eq!(warned(&ssl("enable.ssl.certificate.verification", "true"), &nothing), 0);
+    assert_eq!(warned(&ssl("ssl.endpoint.identification.algorithm", "none"), &nothing), 1);
+    let variable = Environment::from([("KAFKA_PROPERTIES_ENABLE_SSL_CERTIFICATE_VERIFICATION", "false")]);
+    assert_eq!(warned(&KafkaSourceConfig::default(), &variable), 1);
+}
