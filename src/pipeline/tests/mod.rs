@@ -143,9 +143,9 @@ async fn an_action_that_panics_leaves_a_dead_letter_and_its_lane_goes_on() {
     let action =
         Scripted(|partition| if partition == 0 { panic!("no such thing as {partition}") } else { Ok(()) });
     let stages = stages(parts(registry, action, Arc::clone(&letters)));
-    let processed = stages.process(&delivery(0)).await;
+    let processed = end_of(&stages, delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(_, Stage::Action))), "{processed:?}");
-    let processed = stages.process(&delivery(1)).await;
+    let processed = end_of(&stages, delivery(1)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
     let message = "panicked: no such thing as 0".to_owned();
     assert_eq!(*letters.0.lock().unwrap(), [(Stage::Action, "panic", message, true)]);
@@ -157,7 +157,7 @@ async fn an_action_that_cannot_go_on_fails_the_pipeline_and_makes_no_dead_letter
     let letters = Arc::new(Letters::default());
     let action = Scripted(|_| Err(ActionError::Broken { message: "nobody reads".into() }));
     let stages = stages(parts(registry, action, Arc::clone(&letters)));
-    let processed = stages.process(&delivery(0)).await;
+    let processed = end_of(&stages, delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
     assert!(letters.0.lock().unwrap().is_empty());
 }
@@ -168,7 +168,7 @@ async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
     let letters = Arc::new(Letters::default());
     let parts = parts(registry, Scripted(|_| panic!("no")), Arc::clone(&letters));
     let stages = stages(Parts { failure_mode: FailureMode::Throw, ..parts });
-    let processed = stages.process(&delivery(0)).await;
+    let processed = end_of(&stages, delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
     assert_eq!(letters.0.lock().unwrap().len(), 1);
 }
@@ -185,7 +185,7 @@ async fn more_failures_in_a_row_than_allowed_stop_the_pipeline_and_a_success_bet
     let failures = Mutex::new(FailureCount::new(limits));
     let stages = stages(Parts { failures, ..parts(registry, action, Arc::clone(&letters)) });
     for partition in [0, 1, 0] {
-        let processed = stages.process(&delivery(partition)).await;
+        let processed = end_of(&stages, delivery(partition)).await;
         assert!(
             !matches!(processed, Processed::Ended(Outcome::Failed(..)) | Processed::Interrupted),
             "{processed:?}"
@@ -207,7 +207,7 @@ async fn a_secret_in_an_actions_error_reaches_no_dead_letter() {
     let mut secrets = Secrets::default();
     secrets.add("c4n4ry");
     let stages = stages(Parts { secrets, ..parts(registry, action, Arc::clone(&letters)) });
-    stages.process(&delivery(0)).await;
+    end_of(&stages, delivery(0)).await;
     let letters = letters.0.lock().unwrap();
     assert_eq!(letters[0].2, "401 for https://me:…@host/");
 }
@@ -246,6 +246,11 @@ fn one_at_a_time(registry: Arc<SchemaRegistry>) -> (Arc<Stages>, Arc<Gate>) {
     (stages(Parts { attempts, ..parts }), gate)
 }
 
+/// How an event ends, which it has to.
+async fn end_of(stages: &Stages, delivery: Delivery) -> Processed {
+    tokio::time::timeout(PATIENCE, stages.process(&delivery)).await.expect("the event comes to an end")
+}
+
 fn spawn(stages: &Arc<Stages>, delivery: Delivery) -> tokio::task::JoinHandle<Processed> {
     let stages = Arc::clone(stages);
     tokio::spawn(async move { stages.process(&delivery).await })
@@ -258,8 +263,8 @@ async fn an_event_that_waits_for_its_next_attempt_does_not_keep_another_partitio
     let waiting = delivery(0);
     let epoch = Arc::clone(&waiting.epoch);
     let waiting = spawn(&stages, waiting);
-    gate.reached.notified().await;
-    let processed = tokio::time::timeout(PATIENCE, stages.process(&delivery(2))).await.unwrap();
+    tokio::time::timeout(PATIENCE, gate.reached.notified()).await.expect("an action runs");
+    let processed = end_of(&stages, delivery(2)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Acted(_))), "{processed:?}");
     assert!(!waiting.is_finished(), "an hour has not passed");
     epoch.drain();
@@ -271,7 +276,7 @@ async fn an_event_that_waits_for_its_turn_is_put_down_when_its_partition_is_give
     let (_server, registry) = registry().await;
     let (stages, gate) = one_at_a_time(registry);
     let acting = spawn(&stages, delivery(1));
-    gate.reached.notified().await;
+    tokio::time::timeout(PATIENCE, gate.reached.notified()).await.expect("an action runs");
     let waiting = delivery(2);
     let epoch = Arc::clone(&waiting.epoch);
     let waiting = spawn(&stages, waiting);
@@ -302,9 +307,12 @@ async fn an_event_that_waits_for_the_registry_goes_on_as_soon_as_a_probe_is_answ
     let missing = || board.readiness().pipelines[0].missing.get(&Condition::Registry).cloned();
     let stages = stages(parts(Arc::clone(&registry), Scripted(|_| Ok(())), Arc::default()));
     let waiting = spawn(&stages, delivery(0));
-    while !missing().is_some_and(|why| why.contains("503")) {
-        tokio::task::yield_now().await;
-    }
+    let is_told = async {
+        while !missing().is_some_and(|why| why.contains("503")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_told).await.expect("the outage is told");
     drop(out);
     knows_change_logs(&server).await;
     assert!(!waiting.is_finished());
