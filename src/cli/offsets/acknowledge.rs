@@ -15,7 +15,7 @@ const GOES_ON: Duration = Duration::from_secs(20);
 
 const EXAMPLES: &str = "\
 Examples:
-  datahub-relay offsets acknowledge -c recipe.yml           go on behind each gap
+  datahub-relay offsets acknowledge -c recipe.yml           go on behind gaps
   datahub-relay offsets acknowledge -c recipe.yml --dry-run show the gaps
 
 A pipeline with `on_gap: wait` stops reading a partition whose next records were deleted, or cannot be read. \
