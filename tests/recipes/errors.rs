@@ -149,14 +149,14 @@ fn a_type_that_is_not_there_is_unknown_or_not_supported_yet() {
 fn a_bad_port_url_property_or_topic_is_found_without_connecting() {
     assert_eq!(
         errors(&with_source(
-            "    connection:\n      bootstrap: kafka:99999\n      schema_registry_url: localhost:8081\n      client_timeout_seconds: 0\n      consumer_config:\n        security.protcol: SSL\n        session.timeout.ms: soon\n        plugin.library.paths: x\n        ssl.key.location: /does/not/exist\n    topic_routes: {mcl: \"^Metadata.*\"}\n    start_position: yesterday\n"
+            "    connection:\n      bootstrap: kafka:99999\n      schema_registry_url: localhost:8081\n      client_timeout_seconds: 0\n      consumer_config:\n        security.protcol: SSL\n        isolation.level: soon\n        plugin.library.paths: x\n        ssl.key.location: /does/not/exist\n    topic_routes: {mcl: \"^Metadata.*\"}\n    start_position: yesterday\n"
         )),
         [
             "recipe.yml:7:7: source.config.connection.bootstrap: expected a port from 1 to 65535, found \"kafka:99999\"",
             "recipe.yml:8:7: source.config.connection.schema_registry_url: expected a URL that begins with http:// or https://",
             "recipe.yml:9:7: source.config.connection.client_timeout_seconds: expected more than 0, found 0",
             "recipe.yml:11:9: source.config.connection.consumer_config[\"security.protcol\"]: librdkafka does not take it: No such configuration property: \"security.protcol\"; did you mean \"security.protocol\"?",
-            "recipe.yml:12:9: source.config.connection.consumer_config[\"session.timeout.ms\"]: librdkafka does not take it: Invalid value for configuration property \"session.timeout.ms\"; its CONFIGURATION.md says which values there are",
+            "recipe.yml:12:9: source.config.connection.consumer_config[\"isolation.level\"]: librdkafka does not take it: Invalid value \"soon\" for configuration property \"isolation.level\"; its CONFIGURATION.md says which values there are",
             "recipe.yml:13:9: source.config.connection.consumer_config[\"plugin.library.paths\"]: loads native code into this process, which is not allowed; remove the key",
             "recipe.yml:14:9: source.config.connection.consumer_config[\"ssl.key.location\"]: /does/not/exist cannot be read: No such file or directory (os error 2)",
             "recipe.yml:15:20: source.config.topic_routes.mcl: expected a topic's name (letters, digits, `.`, `_`, `-`), found \"^Metadata.*\"",

@@ -13,7 +13,7 @@ const PLACES: [&str; 14] = [
     "    connection: {schema_registry_url: \"http://me:VALUE@host:99999/\"}",
     "    connection: {client_timeout_seconds: \"VALUE\"}",
     "    connection: {consumer_config: {security.protocol: \"VALUE\"}}",
-    "    connection: {consumer_config: {session.timeout.ms: \"VALUE\"}}",
+    "    connection: {consumer_config: {isolation.level: \"VALUE\"}}",
     "    connection: {consumer_config: {sasl.password: [\"VALUE\"]}}",
     "    connection: {schema_registry_config: {timeout: \"VALUE\"}}",
     "    connection: {schema_registry_config: {basic.auth.user.info: \"VALUE\"}}",

@@ -30,6 +30,10 @@ const STATISTICS: (&str, std::ops::RangeInclusive<u32>) = ("statistics.interval.
 const TOO_RARE: &str =
     "the lag and /livez need librdkafka's statistics at least every 60000 ms; 5000 ms are used instead";
 
+/// Why a property that counts something is not taken.
+const NO_NUMBER: &str =
+    "must be a number without a unit: librdkafka would read 10s as 10; the name says the unit";
+
 /// Loads native code into the process.
 const REFUSED: &str = "plugin.library.paths";
 
@@ -90,6 +94,8 @@ pub(super) fn of_recipe(
             findings.warning(&at, format!("has no effect: {TOO_RARE}"));
         } else if is_ours_to_read(name) {
             properties.insert(name.clone(), value);
+        } else if is_no_number(name, &value) {
+            findings.error(&at, NO_NUMBER);
         } else if let Some(refusal) = refusal(name, &value) {
             let remedy = property_names::remedy(name, &refusal).map(|remedy| format!("; {remedy}"));
             let remedy = remedy.unwrap_or_default();
@@ -138,6 +144,10 @@ pub(super) fn of_environment(
             if let Some(text) = unverified(name, value) {
                 findings.warning(at, format!("{variable}: {text}"));
             }
+            if is_no_number(name, value) {
+                findings.warning(at, format!("{variable} has no effect: it {NO_NUMBER}"));
+                return false;
+            }
             let refusal = refusal(name, value);
             if let Some(refusal) = &refusal {
                 // What comes from a variable is not shown, secret or not.
@@ -164,6 +174,13 @@ pub(super) fn variable_of(property: &str) -> String {
 fn is_too_rare(name: &str, value: &str) -> bool {
     let (statistics, often_enough) = STATISTICS;
     name == statistics && value.trim().parse().is_ok_and(|ms| !often_enough.contains(&ms))
+}
+
+/// Whether this is a number by its name and none by its value. librdkafka takes `10s` for 10 without a word, and
+/// what follows is refused by brokers, if by anybody.
+fn is_no_number(name: &str, value: &str) -> bool {
+    [".ms", ".bytes", ".kbytes", ".seconds"].iter().any(|unit| name.ends_with(unit))
+        && value.trim().parse::<f64>().is_err()
 }
 
 /// What librdkafka is never given: it says where tokens come from.

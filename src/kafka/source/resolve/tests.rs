@@ -369,3 +369,22 @@ fn verification_that_is_switched_off_is_warned_about_wherever_that_is_said() {
     let variable = Environment::from([("KAFKA_PROPERTIES_ENABLE_SSL_CERTIFICATE_VERIFICATION", "false")]);
     assert_eq!(warned(&KafkaSourceConfig::default(), &variable), 1);
 }
+
+#[test]
+fn a_number_with_a_unit_is_not_taken_for_its_digits() {
+    let errors = |config: &KafkaSourceConfig, environment: &Environment| {
+        let mut findings = Findings::default();
+        let settings = config.resolve("p", environment, &KeyPath::root(), &mut findings);
+        (settings.map(|settings| settings.properties), findings.into_iter().count())
+    };
+    let (settings, found) =
+        errors(&with_properties([("max.poll.interval.ms", "5m")]), &Environment::default());
+    assert!(settings.is_none() && found == 1);
+    let (settings, found) =
+        errors(&with_properties([("max.poll.interval.ms", "600000")]), &Environment::default());
+    assert!(settings.is_some() && found == 0);
+    // The environment may be meant for another client.
+    let variable = Environment::from([("KAFKA_PROPERTIES_MAX_POLL_INTERVAL_MS", "5m")]);
+    let (settings, found) = errors(&KafkaSourceConfig::default(), &variable);
+    assert!(!settings.unwrap().contains_key("max.poll.interval.ms") && found == 1);
+}
