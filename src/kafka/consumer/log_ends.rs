@@ -37,10 +37,15 @@ impl LogEnds {
         let (sources, ends) = (Arc::clone(&wanted), Arc::clone(&found));
         thread::Builder::new().name("log ends".to_owned()).spawn(move || {
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let sources = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                match look_up(&consumer, &sources) {
-                    Ok(found) => *ends.lock().unwrap_or_else(PoisonError::into_inner) = found,
-                    // What was found before still holds: no log ends earlier than it did.
+                let asked = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match look_up(&consumer, &asked) {
+                    Ok(mut found) => {
+                        // Some may have been forgotten meanwhile. Held until it is written: none goes in between.
+                        let wanted = sources.lock().unwrap_or_else(PoisonError::into_inner);
+                        found.retain(|source, _| wanted.contains(source));
+                        *ends.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                    }
+                    // What was found before still holds: no log ends earlier than it did while its topic lives.
                     Err(error) => tracing::debug!(%error, "cannot look up where logs end, trying again"),
                 }
             }
@@ -51,6 +56,19 @@ impl LogEnds {
     /// The partitions that are assigned now.
     pub(super) fn want(&self, sources: Vec<TopicPartition>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// These partitions are given up. When one comes back, its topic may be another of the same name, whose log
+    /// ends earlier.
+    pub(super) fn forget(&self, given_up: &[TopicPartition]) {
+        self.wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|source| !given_up.contains(source));
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|source, _| !given_up.contains(source));
     }
 
     /// Where a partition's log ended when it was last looked up: the offset behind its last record, or behind

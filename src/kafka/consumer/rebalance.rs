@@ -108,6 +108,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 tracing::warn!(partition = %slot.source(), "given up before its starting position could be committed");
             }
         }
+        self.log_ends.forget(partitions);
         self.idle.came();
         self.committer.watch(self.slots.committables());
         answer_revocation(&self.consumer, partitions).map_err(ConsumerError::Assignment)?;

@@ -32,6 +32,14 @@ fn where_a_log_ends_is_known_without_a_fetch() {
     assert_eq!((ends.of(&source(0)), ends.of(&source(2))), (Some(0), None));
     broker.produce(1, ["e"; 2]);
     wait_until("they are looked up again", || ends.of(&source(1)) == Some(5));
+    // No look-up replaces what was found.
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    broker.cluster.request_errors(RDKafkaApiKey::ListOffsets, &[denied; 10_000]);
+    ends.forget(&[source(1)]);
+    assert_eq!(ends.of(&source(1)), None, "it was given up");
+    ends.want(vec![source(0), source(1)]);
+    broker.cluster.clear_request_errors(RDKafkaApiKey::ListOffsets);
+    wait_until("it is looked up once it is back", || ends.of(&source(1)) == Some(5));
 }
 
 #[test]
