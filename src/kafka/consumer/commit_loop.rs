@@ -153,12 +153,17 @@ impl CommitLoop {
         deadline: Instant,
     ) -> Result<bool, KafkaError> {
         let mut left = assignments.to_vec();
+        let mut counted = false;
         while Instant::now() < deadline {
             match self.pass(&left) {
                 Pass::Done => return Ok(left.len() == assignments.len()),
                 Pass::Later => {}
                 Pass::Failed(Failure { error, refused, .. }) => {
-                    self.failed(&error);
+                    // Once: it is asked more often than elsewhere, and neither what is told nor the next wait is to
+                    // grow by that.
+                    if !std::mem::replace(&mut counted, true) {
+                        self.failed(&error);
+                    }
                     for source in &refused {
                         tracing::warn!(
                             partition = %source, %error,

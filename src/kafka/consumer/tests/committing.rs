@@ -139,6 +139,16 @@ fn a_last_commit_does_not_wait_for_a_topic_that_takes_none() {
 }
 
 #[test]
+fn a_last_commit_that_fails_again_and_again_counts_as_one_failure() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[REFUSAL; 4]);
+    let last = [assignment(0)];
+    assert!(committer.commit_until(&last, Instant::now() + PATIENCE).unwrap());
+    assert_eq!((counts.commits_refused.load(Ordering::Relaxed), committer.failures), (4, 1));
+}
+
+#[test]
 fn with_the_coordinator_away_no_other_partition_is_tried() {
     let cluster = MockCluster::new(1).unwrap();
     let (mut committer, counts) = committer(&cluster);
