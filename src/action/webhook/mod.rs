@@ -15,7 +15,7 @@ mod tls_tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, Response, StatusCode};
 use url::form_urlencoded::byte_serialize;
 
 use self::answer::{Kept, Meaning, advice_on, meaning_of, retry_after};
@@ -66,7 +66,11 @@ impl Webhook {
         let asked = self.client.request(Method::OPTIONS, self.settings.url.clone()).send().await;
         let endpoint = &self.endpoint;
         match asked.map(|response| response.status()) {
-            Ok(status) if matches!(status.as_u16(), 401 | 403 | 404) || status.is_server_error() => {
+            // 501 says that the endpoint does not know OPTIONS, which nothing else asks of it.
+            Ok(status)
+                if matches!(status.as_u16(), 401 | 403 | 404)
+                    || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED) =>
+            {
                 Reach::Doubtful(format!("the webhook {endpoint} is there, but answers {status} to OPTIONS"))
             }
             Ok(status) => Reach::Ok(format!("the webhook {endpoint} is there (answers {status} to OPTIONS)")),

@@ -274,3 +274,23 @@ async fn one_connection_serves_one_event_after_the_other() {
     }
     assert_eq!(connections.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn an_endpoint_that_is_there_is_told_from_one_that_may_not_take_events() {
+    for (status, is_fine) in [
+        (200, true),
+        (204, true),
+        (405, true),
+        (501, true),
+        (401, false),
+        (403, false),
+        (404, false),
+        (503, false),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(method("OPTIONS")).respond_with(ResponseTemplate::new(status)).mount(&server).await;
+        let reach = webhook(json!({"url": server.uri()})).reach().await;
+        assert_eq!(matches!(reach, Reach::Ok(_)), is_fine, "{status}: {reach:?}");
+        assert_eq!(matches!(reach, Reach::Doubtful(_)), !is_fine, "{status}: {reach:?}");
+    }
+}
