@@ -7,6 +7,7 @@
 mod arriving;
 mod compiled;
 mod config;
+mod letter_case;
 mod place;
 mod predicate;
 mod review;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::arriving::Arriving;
 use super::config::{EventTypeFilterConfig, FilterConfig, OneOrMany};
+use super::letter_case::review_letter_case;
 use crate::findings::{Findings, KeyPath};
 
 impl EventTypeFilterConfig {
@@ -93,6 +94,7 @@ pub(crate) fn review_predicate(
 ) {
     if let Some(level) = arriving.level(Some(names)) {
         level.review_predicate(predicate, at, findings);
+        review_letter_case(predicate, at, findings);
     }
     review_lists(predicate, at, findings);
 }

@@ -11,7 +11,7 @@ use assert_cmd::Command;
 
 /// The rows of the contract, each of which has to be among the files. The contract speaks of URNs and of regular
 /// expressions, too: no key of this version takes one.
-const ROWS: [&str; 37] = [
+const ROWS: [&str; 38] = [
     "bad_duration",
     "bad_name",
     "bad_port",
@@ -24,6 +24,7 @@ const ROWS: [&str; 37] = [
     "empty_bootstrap",
     "filter_of_nothing",
     "java_property",
+    "letter_case",
     "many_at_once",
     "matches_nothing",
     "mechanism_of_another_client",
