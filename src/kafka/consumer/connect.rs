@@ -77,12 +77,17 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
     /// The brokers have answered: which topics are there, and what is `wrong` with the others?
     fn take_topics(&mut self, wrong: &[(String, RDKafkaErrorCode)]) {
+        let mut doubtful = false;
         for (topic, _) in &self.parts.settings.topics {
             match wrong.iter().find(|(wrong, _)| wrong == topic) {
                 None => self.topics.exists(&topic.as_str().into()),
                 Some((_, error)) if warn_about(topic, *error) => {}
-                Some(_) => self.topics.doubt(&self.parts.settings),
+                Some(_) => doubtful = true,
             }
+        }
+        // Only now is it known which topics are there.
+        if doubtful {
+            self.topics.doubt(&self.parts.settings);
         }
     }
 

@@ -13,7 +13,6 @@ use crate::delivery::{LaneEntrance, Processor};
 use crate::event::{Route, TopicPartition};
 use crate::kafka::client::{ConsumerError, StartError, answer_assignment, answer_revocation, partition_list};
 use crate::kafka::look_ups::{self, Start, Terms};
-use crate::kafka::source::StartPosition;
 
 /// What the last commit gets of the time for a drain, so that one slow action does not cost what all
 /// others have finished.
@@ -73,18 +72,16 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             reports.polling();
             stop.is_cancelled()
         };
-        let terms =
-            Terms { group: &settings.group_id, policy: self.start, reset, at_most: self.half_poll_interval };
-        // Kafka forgets what was committed of a topic that is deleted. What it holds once it is created again
-        // is new to this group, whatever the policy says of a group that begins.
-        let anew = Terms { policy: StartPosition::Earliest, ..terms };
-        let (created_again, others): (Vec<_>, Vec<_>) =
-            partitions.iter().cloned().partition(|source| self.topics.was_gone(&source.topic));
-        let mut starts = look_ups::look_up(&self.consumer, &others, terms, &stopped)?;
-        if !created_again.is_empty() {
-            starts.extend(look_ups::look_up(&self.consumer, &created_again, anew, &stopped)?);
-        }
-        Ok(starts)
+        let had_commit: Vec<TopicPartition> =
+            partitions.iter().filter(|source| self.slots.had_commit(source)).cloned().collect();
+        let terms = Terms {
+            group: &settings.group_id,
+            policy: self.start,
+            reset,
+            had_commit: &had_commit,
+            at_most: self.half_poll_interval,
+        };
+        look_ups::look_up(&self.consumer, partitions, terms, &stopped)
     }
 
     /// Gives partitions up: finishes what runs, commits it a last time, and tells librdkafka, all

@@ -1,7 +1,7 @@
 //! The partitions that are assigned now, as the polling thread holds them: found per record without a
 //! lock, and without a map look-up while records come from one partition in a row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rdkafka::Message;
@@ -75,6 +75,8 @@ pub(super) struct Slots {
     /// one of its partitions is assigned, so this is emptied at every change of the assignment.
     by_address: HashMap<(usize, i32), usize>,
     last: Option<((usize, i32), usize)>,
+    /// Partitions that were given up and of which the group had committed an offset by then.
+    had_commit: BTreeSet<TopicPartition>,
 }
 
 impl Slots {
@@ -115,10 +117,18 @@ impl Slots {
     /// Takes the given partitions out.
     pub(super) fn remove(&mut self, partitions: &[TopicPartition]) -> Vec<Slot> {
         self.forget_addresses();
-        let (removed, kept) =
-            std::mem::take(&mut self.slots).into_iter().partition(|slot| partitions.contains(slot.source()));
+        let (removed, kept) = std::mem::take(&mut self.slots)
+            .into_iter()
+            .partition(|slot: &Slot| partitions.contains(slot.source()));
         self.slots = kept;
+        let committed = removed.iter().filter(|slot| slot.epoch.committed_offset().is_some());
+        self.had_commit.extend(committed.map(|slot| slot.source().clone()));
         removed
+    }
+
+    /// Whether this partition was given up here at some time when the group had committed an offset of it.
+    pub(super) fn had_commit(&self, source: &TopicPartition) -> bool {
+        self.had_commit.contains(source)
     }
 
     /// The slot at an index that [`Slots::index_of`] gave since the last change.
@@ -201,6 +211,18 @@ mod tests {
         assert_eq!((moves[0].offset, moves[0].committed), (5, Some(3)));
         let again = Slot::new(&moves[0], Route::ChangeLog, None);
         assert_eq!(again.epoch.uncommitted_watermark(), Some(5), "it still has to be committed");
+    }
+
+    #[test]
+    fn a_partition_that_is_given_up_is_remembered_if_the_group_had_committed_an_offset_of_it() {
+        let source = |partition| TopicPartition { topic: "t".into(), partition };
+        let mut slots = moved(5);
+        let young = Start { source: source(1), offset: 0, committed: None, metadata: "".into() };
+        slots.add([Slot::new(&young, Route::ChangeLog, None)]);
+        assert!(!slots.had_commit(&source(0)), "it is still here");
+        slots.remove(&[source(0), source(1)]);
+        assert!(slots.had_commit(&source(0)));
+        assert!(!slots.had_commit(&source(1)), "nobody has committed anything of it");
     }
 
     #[test]

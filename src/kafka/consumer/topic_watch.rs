@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
@@ -72,8 +72,6 @@ impl fmt::Display for UnreadableTopic {
 pub(super) struct TopicWatch {
     /// Those that are there or were. One that is not there yet is waited for, which is no trouble.
     existed: BTreeSet<Arc<str>>,
-    /// Those that were gone at some time: what is there now under such a name is new, all of it.
-    gone: BTreeSet<Arc<str>>,
     unreadable: Vec<UnreadableTopic>,
     looking: Option<Looking>,
 }
@@ -83,6 +81,10 @@ impl TopicWatch {
     pub(super) fn exists(&mut self, topic: &Arc<str>) {
         if !self.existed.contains(topic) {
             self.existed.insert(Arc::clone(topic));
+            if let Some(looking) = &self.looking {
+                // An error means that it has found nothing unreadable and is over.
+                drop(looking.existed.send(Arc::clone(topic)));
+            }
         }
     }
 
@@ -107,23 +109,24 @@ impl TopicWatch {
         self.unreadable.iter().any(|unreadable| *unreadable.topic == *topic)
     }
 
-    /// Whether what this topic holds was written after it had been deleted under our eyes.
-    pub(super) fn was_gone(&self, topic: &str) -> bool {
-        self.gone.contains(topic)
-    }
-
     /// The topics that cannot be read, if they are others than at the last call.
     fn changed(&mut self) -> Option<&[UnreadableTopic]> {
-        let Look { unreadable, over } = self.looking.as_ref()?.looks.try_iter().last()?;
-        if over {
+        let looks = &self.looking.as_ref()?.looks;
+        let mut last = None;
+        let ended = loop {
+            match looks.try_recv() {
+                Ok(look) => last = Some(look),
+                Err(error) => break error == TryRecvError::Disconnected,
+            }
+        };
+        if ended || last.as_ref().is_some_and(|look| look.over) {
             self.looking = None;
         }
+        let Look { unreadable, .. } = last?;
         if unreadable == self.unreadable {
             return None;
         }
         self.unreadable = unreadable;
-        let gone = self.unreadable.iter().filter(|unreadable| unreadable.why == Unreadable::Gone);
-        self.gone.extend(gone.map(|unreadable| Arc::clone(&unreadable.topic)));
         Some(&self.unreadable)
     }
 }
@@ -154,13 +157,13 @@ struct Look {
 #[derive(Debug)]
 struct Looking {
     looks: Receiver<Look>,
-    /// Dropping it ends the thread.
-    _alive: Sender<()>,
+    /// Topics that have come to be there meanwhile. Dropping it ends the thread.
+    existed: Sender<Arc<str>>,
 }
 
 impl Looking {
-    fn start(settings: &ConsumerSettings, existed: BTreeSet<Arc<str>>) -> std::io::Result<Self> {
-        let (alive, ended) = bounded::<()>(0);
+    fn start(settings: &ConsumerSettings, mut existed: BTreeSet<Arc<str>>) -> std::io::Result<Self> {
+        let (tell_existed, more) = unbounded();
         let (tell, looks) = unbounded();
         let settings = settings.clone();
         thread::Builder::new().name("topics".to_owned()).spawn(move || {
@@ -172,12 +175,19 @@ impl Looking {
                 if tell.send(look).is_err() || over {
                     return;
                 }
-                if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
-                    return;
+                let again = Instant::now() + LOOK;
+                loop {
+                    match more.recv_deadline(again) {
+                        Ok(topic) => {
+                            existed.insert(topic);
+                        }
+                        Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
                 }
             }
         })?;
-        Ok(Self { looks, _alive: alive })
+        Ok(Self { looks, existed: tell_existed })
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Every position is resolved to a number before it is used, so that it can be committed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::committed::commit_metadata;
+use super::committed::{Committed, commit_metadata};
 use super::questions::LookUps;
 use crate::event::TopicPartition;
 use crate::kafka::client::{RelayConsumer, StartError};
@@ -21,6 +21,8 @@ pub(in crate::kafka) struct Terms<'a> {
     pub(in crate::kafka) policy: StartPosition,
     /// Whether to look away from what it has committed.
     pub(in crate::kafka) reset: bool,
+    /// Partitions of which it had committed an offset at some time. Kafka forgets that only with the topic.
+    pub(in crate::kafka) had_commit: &'a [TopicPartition],
     /// How long a look-up may be tried: below `max.poll.interval.ms`.
     pub(in crate::kafka) at_most: Duration,
 }
@@ -45,6 +47,8 @@ enum Beginning {
     Committed(i64),
     /// At the first record, since the partition was added while the group was reading the topic.
     Added,
+    /// At the first record, since the topic was deleted and created again: all that it holds is new.
+    CreatedAgain,
     /// Where the start policy says.
     Policy,
 }
@@ -55,12 +59,36 @@ enum Beginning {
 /// one that merely has no offset yet in a young group does not. They are told apart by the number of
 /// partitions that the topic had at the group's first commit, which every commit carries unchanged.
 /// Where the group's commits carry none (they were another program's) the start policy applies.
-fn decide(partition: i32, committed: Option<i64>, first_partition_count: Option<i32>) -> Beginning {
+fn decide(
+    partition: i32,
+    committed: Option<i64>,
+    first_partition_count: Option<i32>,
+    created_again: bool,
+) -> Beginning {
     match (committed, first_partition_count) {
         (Some(offset), _) => Beginning::Committed(offset),
+        (None, _) if created_again => Beginning::CreatedAgain,
         (None, Some(count)) if partition >= count => Beginning::Added,
         (None, _) => Beginning::Policy,
     }
+}
+
+/// The topics of which Kafka has forgotten what was committed, as it does when one is deleted.
+fn created_again(
+    had_commit: &[TopicPartition],
+    committed: &BTreeMap<TopicPartition, Committed>,
+) -> BTreeSet<Arc<str>> {
+    let is_forgotten =
+        |source: &&TopicPartition| committed.get(source).is_some_and(|found| found.offset.is_none());
+    let topics: BTreeSet<_> =
+        had_commit.iter().filter(is_forgotten).map(|source| Arc::clone(&source.topic)).collect();
+    for topic in &topics {
+        tracing::warn!(
+            %topic,
+            "Kafka has forgotten what was committed of this topic, as it does when a topic is deleted: what it holds now is read from the first record"
+        );
+    }
+    topics
 }
 
 /// Looks up where each of `partitions` begins. Runs on the polling thread, between two polls; `stopped` is asked
@@ -96,7 +124,9 @@ pub(in crate::kafka) fn look_up(
             counts.insert(topic, found);
         }
     }
-    let (mut added, mut open) = (Vec::new(), Vec::new());
+    // A reset has asked for nothing that is committed, so that nothing counts as forgotten.
+    let created_again = created_again(terms.had_commit, &committed);
+    let (mut whole, mut open) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(partitions.len());
     for source in partitions {
         let (first_count, count_now) = counts.get(&source.topic).copied().unwrap_or((None, 0));
@@ -106,14 +136,15 @@ pub(in crate::kafka) fn look_up(
             committed: committed.get(source).and_then(|found| found.offset),
             metadata: commit_metadata(first_count.unwrap_or(count_now)),
         };
-        match decide(source.partition, start.committed, first_count) {
+        let is_new = created_again.contains(&source.topic);
+        match decide(source.partition, start.committed, first_count, is_new) {
             Beginning::Committed(offset) => start.offset = offset,
-            Beginning::Added => added.push(starts.len()),
+            Beginning::Added | Beginning::CreatedAgain => whole.push(starts.len()),
             Beginning::Policy => open.push(starts.len()),
         }
         starts.push(start);
     }
-    for (which, policy) in [(added, StartPosition::Earliest), (open, terms.policy)] {
+    for (which, policy) in [(whole, StartPosition::Earliest), (open, terms.policy)] {
         let sources: Vec<TopicPartition> = which.iter().map(|index| starts[*index].source.clone()).collect();
         for (index, offset) in which.into_iter().zip(look_ups.by_policy(&sources, policy)?) {
             starts[index].offset = offset;
@@ -128,22 +159,28 @@ mod tests {
 
     #[test]
     fn a_committed_offset_wins_over_everything() {
-        assert_eq!(decide(7, Some(42), Some(4)), Beginning::Committed(42));
-        assert_eq!(decide(7, Some(42), None), Beginning::Committed(42));
+        assert_eq!(decide(7, Some(42), Some(4), true), Beginning::Committed(42));
+        assert_eq!(decide(7, Some(42), None, false), Beginning::Committed(42));
     }
 
     #[test]
     fn a_partition_that_was_added_begins_at_its_first_record() {
-        assert_eq!(decide(4, None, Some(4)), Beginning::Added);
+        assert_eq!(decide(4, None, Some(4), false), Beginning::Added);
     }
 
     #[test]
     fn a_partition_without_an_offset_in_a_young_group_follows_the_policy() {
-        assert_eq!(decide(3, None, Some(4)), Beginning::Policy);
+        assert_eq!(decide(3, None, Some(4), false), Beginning::Policy);
+    }
+
+    #[test]
+    fn a_topic_that_was_created_again_begins_at_its_first_record_whoever_has_committed_since() {
+        assert_eq!(decide(0, None, None, true), Beginning::CreatedAgain);
+        assert_eq!(decide(3, None, Some(4), true), Beginning::CreatedAgain);
     }
 
     #[test]
     fn commits_of_another_program_say_nothing_about_added_partitions() {
-        assert_eq!(decide(9, None, None), Beginning::Policy);
+        assert_eq!(decide(9, None, None, false), Beginning::Policy);
     }
 }

@@ -32,7 +32,7 @@ fn cluster() -> (Cluster, RelayConsumer) {
 }
 
 fn terms(at_most: Duration) -> Terms<'static> {
-    Terms { group: "g", policy: StartPosition::Latest, reset: false, at_most }
+    Terms { group: "g", policy: StartPosition::Latest, reset: false, had_commit: &[], at_most }
 }
 
 fn sources(partitions: impl Iterator<Item = i32>) -> Vec<TopicPartition> {
@@ -82,6 +82,30 @@ fn commits_that_carry_no_partitions_at_all_make_no_partition_an_added_one() {
     consumer.commit(&list, CommitMode::Sync).unwrap();
     let starts = look_up(&consumer, &sources(0..2), terms(PATIENCE), &|| false).unwrap();
     assert_eq!(metadata(&starts), ["datahub-relay partitions=3"; 2]);
+}
+
+#[test]
+fn what_was_committed_and_is_forgotten_makes_a_topic_one_that_was_created_again() {
+    let (cluster, consumer) = cluster();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    for partition in 0..PARTITIONS {
+        producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload("e")).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+    let offsets = |had_commit: &[TopicPartition]| {
+        let terms = Terms { had_commit, ..terms(PATIENCE) };
+        let starts = look_up(&consumer, &sources(0..3), terms, &|| false).unwrap();
+        starts.iter().map(|start| start.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(&[]), [1, 1, 1], "a group that has committed nothing begins at the latest");
+    assert_eq!(offsets(&sources(0..1)), [0, 0, 0], "the whole topic is new, also partitions it did not have");
+
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(TOPIC, 0, Offset::Offset(1)).unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+    assert_eq!(offsets(&sources(0..1)), [1, 1, 1], "what is committed still is not forgotten");
+    assert_eq!(offsets(&sources(0..2)), [1, 0, 0], "another member may have committed since");
 }
 
 /// Looks at as many partitions as a large topic has. Returns how many questions that took.

@@ -214,7 +214,13 @@ impl Onlooker {
             // Whether the group has members does not matter to somebody who only looks.
             return self.offsets_at(&sources, settings.start);
         }
-        let terms = Terms { group: &self.group, policy: settings.start, reset: false, at_most: self.look_up };
+        let terms = Terms {
+            group: &self.group,
+            policy: settings.start,
+            reset: false,
+            had_commit: &[],
+            at_most: self.look_up,
+        };
         let starts = look_ups::look_up(&self.consumer, &sources, terms, &|| false)?;
         Ok(starts.into_iter().map(|start| start.offset).collect())
     }
