@@ -47,19 +47,31 @@ impl Secrets {
 
     /// Adds a value, and what errors quote of it: of `user:password`, as registries take it, the password and
     /// the form that basic authentication sends; of a URL its normal form, path, query, user and password; of
-    /// `Bearer abc` the second word.
+    /// `Bearer abc` the second word. What ends like `host:9092` is taken for an address, of which the port is no
+    /// secret: a login that is known to be one goes to [`Secrets::add_login`].
     pub fn add(&mut self, value: &str) {
         self.insert(value);
         // `user:password` parses as a URL too, of the scheme `user`.
         if let Some(url) = Url::parse(value).ok().filter(Url::has_host) {
             self.add_url(&url);
-        } else if let Some((user, password)) = value.split_once(':').filter(|(user, _)| !user.is_empty()) {
-            self.add_login(user, password);
+        } else if let Some((user, password)) = value.split_once(':') {
+            if !user.is_empty() && !is_port(password) {
+                self.add_login(user, password);
+            }
         } else if let Some((scheme, token)) = value.trim().split_once(' ')
             && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
         {
             self.insert_part(token.trim());
         }
+    }
+
+    /// Adds what is known to be a login: both of its parts together, the password, and the form that basic
+    /// authentication sends.
+    pub fn add_login(&mut self, user: &str, password: &str) {
+        let login = format!("{user}:{password}");
+        self.insert(password);
+        self.insert(&STANDARD.encode(&login));
+        self.insert(&login);
     }
 
     /// Adds all of another set.
@@ -95,11 +107,6 @@ impl Secrets {
         }
     }
 
-    fn add_login(&mut self, user: &str, password: &str) {
-        self.insert(password);
-        self.insert(&STANDARD.encode(format!("{user}:{password}")));
-    }
-
     fn insert_part(&mut self, part: &str) {
         if part.len() >= SHORTEST_PART_BYTES {
             self.insert(part);
@@ -129,6 +136,11 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
+/// Whether the text is the number of a port. Hidden wherever it stands, it would be missing in every address.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +163,15 @@ mod tests {
         let secrets = secrets(&["me:pass-word", "https://you:other-word@host/x"]);
         assert_eq!(secrets.redact("pass-word or other-word at https://you:other-word@host/x"), "… or … at …");
         assert_eq!(secrets.redact("Basic bWU6cGFzcy13b3Jk"), "Basic …");
+    }
+
+    #[test]
+    fn the_port_of_an_address_is_no_password_unless_it_is_known_to_be_one() {
+        let mut secrets = secrets(&["broker-1:9092", "me:65536", "you:+9093"]);
+        let text = "broker-1:9092 at other:9092, 65536, +9093, 9093";
+        assert_eq!(secrets.redact(text), "… at other:9092, …, …, 9093");
+        secrets.add_login("me", "9092");
+        assert_eq!(secrets.redact("9092 or me:9092 or Basic bWU6OTA5Mg=="), "… or … or Basic …");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn secrets_of_connection(consumer: &ConsumerSettings, registry: &RegistrySet
     match &registry.auth {
         RegistryAuth::None => {}
         RegistryAuth::Basic { user, password } => {
-            secrets.add(&format!("{user}:{}", password.expose_secret()));
+            secrets.add_login(user, password.expose_secret());
         }
         RegistryAuth::Bearer(token) => secrets.add(token.expose_secret()),
     }
