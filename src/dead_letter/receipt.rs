@@ -13,7 +13,8 @@ use crate::event::{Header, Record};
 /// The header that makes a record a receipt, with how the replay ended.
 const REPLAYED: &str = "datahub_relay.replayed";
 
-/// The key of a receipt: its own, so that a topic that is compacted keeps it and the letter.
+/// The key of a receipt: its own. A topic that is compacted keeps it no longer than `delete.retention.ms`, since
+/// a null value deletes its key there, but it never takes the place of the letter.
 pub fn receipt_key(of: &LetterKey) -> Vec<u8> {
     let LetterKey { id, round, first_failure } = of;
     format!("{REPLAYED}/{id}/{round}/{first_failure}").into_bytes()
