@@ -101,8 +101,8 @@ fn a_user_with_few_permissions_replays_with_a_warning_and_gives_receipts_once_th
     let reading = |recipe: Recipe| recipe.change_logs(&topic).source("dead_letter_topic", letters.as_str());
     fail_all(&scene, &reading(scene.recipe()), &topic, 3);
     let there = reading(scene.recipe_of_second_member());
-    // Not the group whose only member replays, and no writing.
-    broker.allow("Read", &[Resource::Topic(&letters), Resource::Group(scene.group())]);
+    // No group, neither the pipeline's nor the one whose only member replays, and no writing.
+    broker.allow("Read", &[Resource::Topic(&letters)]);
     let limited = broker.as_limited_user(reading(scene.recipe()));
     let said = dead_letters(&scene, &limited, &["replay"]);
     assert_eq!(said.code, Some(1), "{said:?}");

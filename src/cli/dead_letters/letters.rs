@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{CommandError, SourceArgs};
 use crate::dead_letter::{Letter, LetterFiles, Unreadable, receipt_of};
 use crate::event::{Record, Route};
-use crate::kafka::{ConsumerSettings, LogReader, Onlooker, Reach, Reading, Standing, Stretch};
+use crate::kafka::{ConsumerSettings, LogReader, Onlooker, Reach, Reading, Stretch};
 use crate::recipe::Recipe;
 
 /// How long Kafka may take to answer.
@@ -94,15 +94,11 @@ impl TopicLetters {
         if let Some(error) = onlooker.topics().iter().find_map(|topic| topic.partitions.err()) {
             return Err(format!("cannot read the dead letters in the topic {topic}: {error}"));
         }
-        let standings = onlooker.standings().map_err(|error| error.to_string())?;
-        let total = standings.iter().map(|Standing { start, end, .. }| end - start).sum::<i64>();
-        let stretches = standings.into_iter().map(|Standing { source, route, start, end, .. }| Stretch {
-            source,
-            route,
-            from: start,
-            until: Some(end),
-        });
-        let reader = LogReader::start(&recipe.name, &settings, stretches.collect(), Reach::Everything)
+        // Not where the pipeline's group stands: that takes a permission which reading letters does not need.
+        let stretches = onlooker.whole_logs().map_err(|error| error.to_string())?;
+        let total =
+            stretches.iter().filter_map(|Stretch { from, until, .. }| Some((*until)? - from)).sum::<i64>();
+        let reader = LogReader::start(&recipe.name, &settings, stretches, Reach::Everything)
             .map_err(|error| error.to_string())?;
         Ok(Self { topic: topic.to_owned(), reader, read: 0, total: u64::try_from(total).unwrap_or(0) })
     }
