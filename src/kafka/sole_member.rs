@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use rdkafka::TopicPartitionList;
@@ -45,6 +45,12 @@ pub enum SoleMemberError {
         /// All of its members.
         members: String,
     },
+    /// It was told to stop before it was a member.
+    #[error("stopped while joining the group {group}")]
+    Stopped {
+        /// The group.
+        group: String,
+    },
     /// Kafka does not let this user join the group, or does not say who is in it.
     #[error("cannot join the group {group}, or see who is in it: {why}")]
     Unseen {
@@ -69,11 +75,15 @@ pub struct SoleMember {
 impl SoleMember {
     /// Joins `group`, reads nothing, and makes sure that nobody else is in it: of two processes that try at
     /// the same time at most one succeeds. `settings` name the topics that the group is about. Blocks, for a
-    /// few seconds where Kafka lets new groups wait.
+    /// few seconds where Kafka lets new groups wait; once `stopped` says so, the group is left again.
     ///
     /// # Errors
-    /// If there is another member, or Kafka does not let this user find out.
-    pub fn join(settings: &ConsumerSettings, group: &str) -> Result<Self, SoleMemberError> {
+    /// If there is another member, or Kafka does not let this user find out, or it was stopped.
+    pub fn join(
+        settings: &ConsumerSettings,
+        group: &str,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Self, SoleMemberError> {
         let settings = ConsumerSettings { group_id: group.to_owned(), ..settings.clone() };
         let unseen = |why: String| SoleMemberError::Unseen { group: group.to_owned(), why };
         let consumer = member_of(&settings)?;
@@ -83,10 +93,15 @@ impl SoleMember {
         let keeper = Keeper { consumer, until, joined, lost: Arc::clone(&member.lost), _end: end };
         let thread = thread::Builder::new().name("sole member".to_owned());
         thread.spawn(move || keeper.keep()).map_err(ConsumerError::Thread)?;
-        match has_joined.recv_timeout(JOIN) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(unseen(error.to_string())),
-            Err(_) => return Err(unseen(format!("no answer in {} s", JOIN.as_secs()))),
+        let deadline = Instant::now() + JOIN;
+        loop {
+            match has_joined.recv_timeout(POLL) {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => return Err(unseen(error.to_string())),
+                Err(_) if stopped() => return Err(SoleMemberError::Stopped { group: group.to_owned() }),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(_) => return Err(unseen(format!("no answer in {} s", JOIN.as_secs()))),
+            }
         }
         // After joining: of two who try at once, the later one finds the other.
         match Onlooker::connect(group, &settings, JOIN)?.members() {

@@ -86,6 +86,45 @@ fn a_look_that_is_stopped_before_kafka_answers_says_what_it_was_waiting_for() {
     }
 }
 
+#[test]
+fn a_replay_that_is_stopped_before_kafka_answers_says_so_and_leaves_no_private_file() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-replay-stopped");
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let connection = serde_json::json!({
+        "bootstrap": silent.local_addr().expect("a bound address").to_string(),
+        "schema_registry_url": scene.registry.url(),
+        "consumer_config": {"__DATAHUB_TO_FILE_ssl.ca.location": "kept to itself"},
+    });
+    let recipe = scene
+        .recipe()
+        .change_logs("nowhere")
+        .source("connection", connection)
+        .source("dead_letter_topic", "letters");
+    let private = scene.directory().join("private");
+    std::fs::create_dir(&private).expect("a directory");
+    let private_files = || std::fs::read_dir(&private).expect("a directory").count();
+    let process = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+        .args(["dead-letters", "replay", "-c"])
+        .arg(recipe.write(scene.directory()))
+        .env("TMPDIR", &private)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    let id = process.id();
+    wait_until("it to listen for signals", SEEN, || catches(id, Signal::INT));
+    assert_eq!(private_files(), 1);
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the system gave this number");
+    kill_process(pid, Signal::INT).expect("the process is ours and was not waited for");
+    let output = process.wait_with_output().expect("it ends by itself, if only for want of Kafka");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped before the first letter; start it again to go on"), "{said}");
+    assert_eq!(private_files(), 0);
+}
+
 /// Whether the process has a handler for the signal.
 fn catches(id: u32, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();

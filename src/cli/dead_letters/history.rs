@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use super::letters::{TopicLetters, topic_settings};
 use super::{CommandError, SourceArgs, printable};
 use crate::dead_letter::{
@@ -65,7 +67,8 @@ struct Receipts {
 }
 
 impl History {
-    /// Takes the journal and, for the letters of a topic, makes sure that no other machine replays them.
+    /// Takes the journal and, for the letters of a topic, makes sure that no other machine replays them. Blocks
+    /// while it joins the group for that, until `stop`.
     ///
     /// # Errors
     /// If another replay is under way, or either cannot be read.
@@ -73,12 +76,13 @@ impl History {
         args: &SourceArgs,
         recipe: &Recipe,
         journal_dir: Option<&Path>,
+        stop: &CancellationToken,
     ) -> Result<Self, CommandError> {
         let path = journal_path(args, Some(recipe), journal_dir)
             .ok_or_else(|| CommandError::said("a journal needs a directory: give --journal-dir"))?;
         let journal = Journal::open(&path).map_err(CommandError::said)?;
         let receipts = match topic_of(args, Some(recipe)) {
-            Some((recipe, topic)) => Some(Receipts::open(recipe, topic).await?),
+            Some((recipe, topic)) => Some(Receipts::open(recipe, topic, stop).await?),
             None => None,
         };
         Ok(Self { journal, receipts })
@@ -132,10 +136,9 @@ impl History {
 }
 
 impl Receipts {
-    async fn open(recipe: &Recipe, topic: &str) -> Result<Self, CommandError> {
+    async fn open(recipe: &Recipe, topic: &str, stop: &CancellationToken) -> Result<Self, CommandError> {
         let (settings, group) = (topic_settings(recipe, topic), replaying_group(recipe));
-        let joining = tokio::task::spawn_blocking(move || SoleMember::join(&settings, &group));
-        let sole_member = match joining.await.map_err(CommandError::said)? {
+        let sole_member = match SoleMember::join(&settings, &group, &|| stop.is_cancelled()) {
             Ok(member) => Some(member),
             Err(error @ SoleMemberError::Unseen { .. }) => {
                 tracing::warn!("start no other replay of these letters meanwhile: {error}");

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,6 +26,9 @@ use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, may_replay, send_ba
 use crate::recipe::Recipe;
 use crate::redaction::Secrets;
 use crate::telemetry::{HealthBoard, Metrics};
+
+/// How long a replay that is stopped before it has begun may take to leave its group.
+const LEAVE: Duration = Duration::from_secs(6);
 
 const AFTER_HELP: &str = "\
 Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), and \
@@ -71,7 +75,6 @@ pub(super) async fn replay(
         return Err(CommandError::Usage(text.to_owned()));
     };
     let journal_dir = args.journal_dir.as_deref();
-    let letters = Letters::open(&args.source, Some(&recipe))?;
     let mut run = Run {
         selection: args.selection.clone().of_pipeline(Some(&recipe.name)),
         max_rounds: recipe.delivery.max_replay_rounds,
@@ -82,20 +85,55 @@ pub(super) async fn replay(
         output,
     };
     if args.dry_run {
+        let letters = Letters::open(&args.source, Some(&recipe))?;
         let replays = Replays::read(&args.source, Some(&recipe), journal_dir).await?;
         let may = |letter: &Letter| may_replay(letter, &recipe.consumer.topics, args.to_topic);
         let what = if args.to_topic { "send to its topic" } else { "replay" };
         return run.rehearse(letters, |key| replays.has(key), (what, may)).await;
     }
-    let history = History::open(&args.source, &recipe, journal_dir).await?;
+    // Before the first wait: a process that a signal ends by itself leaves private files and a member behind.
     let stop = CancellationToken::new();
     tokio::spawn(StopSignals::listen()?.stop(stop.clone(), private_files.clone()));
+    let Some((letters, history)) = open(args, &recipe, &stop).await? else {
+        return Err(CommandError::said("stopped before the first letter; start it again to go on"));
+    };
     let target = target(args, recipe, &stop).await?;
     let result = run.replay_all(letters, history, &target, &stop).await;
     if let Target::Action(replayer) = target {
         replayer.close().await;
     }
     result
+}
+
+/// The letters and what is known of them; `None` if it was told to stop meanwhile.
+async fn open(
+    args: &ReplayArgs,
+    recipe: &Recipe,
+    stop: &CancellationToken,
+) -> Result<Option<(Letters, History)>, CommandError> {
+    // On threads of their own: both wait for Kafka, and the signals must be heard meanwhile.
+    let (source, of) = (args.source.clone(), recipe.clone());
+    let letters = tokio::task::spawn_blocking(move || Letters::open(&source, Some(&of)));
+    let letters = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(None),
+        letters = letters => letters.map_err(CommandError::said)??,
+    };
+    let (source, of, journal_dir) = (args.source.clone(), recipe.clone(), args.journal_dir.clone());
+    let stopped = stop.clone();
+    let mut history = tokio::task::spawn_blocking(move || {
+        let history = History::open(&source, &of, journal_dir.as_deref(), &stopped);
+        tokio::runtime::Handle::current().block_on(stopped.run_until_cancelled(history)).transpose()
+    });
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            // A group that was joined is left, or its member would be in the way of the next replay.
+            let _ = tokio::time::timeout(LEAVE, history).await;
+            Ok(None)
+        }
+        history = &mut history => Ok(history.map_err(CommandError::said)??.map(|history| (letters, history))),
+    }
 }
 
 async fn target(args: &ReplayArgs, recipe: Recipe, stop: &CancellationToken) -> Result<Target, CommandError> {
@@ -106,7 +144,7 @@ async fn target(args: &ReplayArgs, recipe: Recipe, stop: &CancellationToken) -> 
     let surroundings = Surroundings {
         runtime: tokio::runtime::Handle::current(),
         metrics: Arc::new(Metrics::new()),
-        board: Arc::new(HealthBoard::new(std::time::Duration::from_secs(60))),
+        board: Arc::new(HealthBoard::new(Duration::from_secs(60))),
     };
     let replayer = Replayer::build(recipe, &surroundings, stop.clone()).map_err(CommandError::said)?;
     replayer.prepare().await.map_err(CommandError::said)?;
@@ -249,8 +287,13 @@ impl<O: Write> Run<'_, O> {
             });
         });
         let mut ended_early = None;
-        while !stop.is_cancelled() {
-            let Some(letter) = letters.next_letter().await? else { break };
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                next = letters.next_letter() => next?,
+            };
+            let Some(letter) = next else { break };
             let (read, total) = letters.progress();
             bar.set_length(total);
             bar.set_position(read);
