@@ -188,6 +188,37 @@ fn an_interrupted_replay_finishes_the_attempt_that_runs_and_begins_nothing_more(
 }
 
 #[test]
+fn a_replay_that_nobody_reads_any_more_ends_and_says_that_letters_may_be_left() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "letters-unread");
+    let failed = ("action", "permanent");
+    // The first one is refused, which is told at once.
+    letters_of(&scene, &[line(scene.group(), failed, (1, 4)), line(scene.group(), failed, (2, 1))].concat());
+    let recipe = scene.recipe().platform_events("PlatformEvent_v1");
+    let ended = |arguments: &[&str]| {
+        let (reads, writes) = std::io::pipe().expect("a pipe");
+        drop(reads);
+        let output = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+            .arg("dead-letters")
+            .args(arguments)
+            .arg("-c")
+            .arg(recipe.write(scene.directory()))
+            .stdin(Stdio::null())
+            .stdout(writes)
+            .output()
+            .expect("the program was built");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(ended(&["list"]), (Some(0), String::new()));
+    assert_eq!(ended(&["replay", "--dry-run"]), (Some(0), String::new()));
+    let (code, said) = ended(&["replay"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("letters may be left; start the replay again to go on"), "{said}");
+    let said = dead_letters(&scene, &recipe, &["replay"]);
+    assert!(said.stdout.contains("1 acted on") && said.stdout.contains("1 refused"), "{said:?}");
+}
+
+#[test]
 fn letters_that_cannot_go_back_to_their_topic_are_refused_and_the_others_go() {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let scene = Scene::on(&broker, "letters-refused");

@@ -44,6 +44,13 @@ enum Command {
     Replay(replay::ReplayArgs),
 }
 
+impl Command {
+    /// Whether it does more than to show something.
+    fn acts(&self) -> bool {
+        matches!(self, Self::Replay(args) if !args.dry_run)
+    }
+}
+
 /// Where letters are read from.
 #[derive(Debug, Clone, Args)]
 struct SourceArgs {
@@ -83,11 +90,19 @@ pub(super) fn dead_letters(
 ) -> ExitCode {
     match run(args, environment, output) {
         Ok(code) => code,
+        // A replay that ends early has not done what it was asked to, whoever reads of it.
+        Err(CommandError::Output(error)) if is_unread(&error) && args.command.acts() => super::failed(
+            "nobody reads the output any more: letters may be left; start the replay again to go on",
+        ),
         // Whoever reads the list may have seen enough of it, as `head` does.
-        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Output(error)) if is_unread(&error) => ExitCode::SUCCESS,
         Err(CommandError::Usage(text)) => super::wrong_usage(&text),
         Err(error) => super::failed(&error.to_string()),
     }
+}
+
+fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 fn run(

@@ -37,7 +37,7 @@ it is started again, on any machine that reaches the letters. One replay runs at
 again is stored as a letter of the next round; one that went through max_replay_rounds rounds is refused.
 
 Exit codes: 0 everything succeeded or had been replayed before; 1 something failed again, was refused \
-or could not be read, or the replay was stopped; 2 wrong usage.";
+or could not be read, or the replay was stopped or its output is read no more; 2 wrong usage.";
 
 /// Take letters through the recipe's filters and action again, or back to their topic.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub(super) struct ReplayArgs {
 
     /// Say what would happen to each letter, and do nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// The directory of the journal [default: that of the dead-letter file].
     #[arg(long, value_name = "DIRECTORY")]
