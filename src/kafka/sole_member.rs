@@ -4,7 +4,7 @@
 //! notices by itself when one is gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,13 @@ use super::source::ConsumerSettings;
 /// For so long a process that was killed still counts as a member. Brokers allow no less than 6 s, unless
 /// they are told to.
 const SESSION: Duration = Duration::from_secs(10);
+
+/// How often Kafka hears of the member.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// A process that stood still for so long, by SIGSTOP say, may have been given up: its last heartbeat is older
+/// than that, and the session counts from there. It may not have been, too; but it cannot know.
+const STANDSTILL: Duration = Duration::from_secs(7);
 
 /// How long joining may take: a member that was killed is waited for, and Kafka lets a new group wait for
 /// more members.
@@ -66,7 +73,7 @@ pub enum SoleMemberError {
 
 /// The only member of a group, until it is dropped.
 pub struct SoleMember {
-    lost: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
     /// Dropping it ends the membership.
     alive: Option<Sender<()>>,
     ended: Receiver<()>,
@@ -89,8 +96,8 @@ impl SoleMember {
         let consumer = member_of(&settings)?;
         let (alive, until) = bounded(0);
         let ((joined, has_joined), (end, ended)) = (bounded(1), bounded(0));
-        let member = Self { lost: Arc::default(), alive: Some(alive), ended };
-        let keeper = Keeper { consumer, until, joined, lost: Arc::clone(&member.lost), _end: end };
+        let member = Self { pulse: Arc::default(), alive: Some(alive), ended };
+        let keeper = Keeper { consumer, until, joined, pulse: Arc::clone(&member.pulse), _end: end };
         let thread = thread::Builder::new().name("sole member".to_owned());
         thread.spawn(move || keeper.keep()).map_err(ConsumerError::Thread)?;
         let deadline = Instant::now() + JOIN;
@@ -116,9 +123,10 @@ impl SoleMember {
         }
     }
 
-    /// Whether the group has given this member up, so that another process may have taken its place.
+    /// Whether the group has given this member up, or may have while this process stood still, so that another
+    /// process may have taken its place.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.pulse.is_lost(Instant::now())
     }
 }
 
@@ -139,7 +147,8 @@ fn described(member: &Member) -> String {
 fn member_of(settings: &ConsumerSettings) -> Result<RelayConsumer, ConsumerError> {
     let mut config = onlooker_config(settings);
     config.set("group.id", &settings.group_id).set("partition.assignment.strategy", "range");
-    config.set("session.timeout.ms", SESSION.as_millis().to_string()).set("heartbeat.interval.ms", "2000");
+    config.set("session.timeout.ms", SESSION.as_millis().to_string());
+    config.set("heartbeat.interval.ms", HEARTBEAT.as_millis().to_string());
     config.set("max.poll.interval.ms", "300000");
     let context = RelayContext::new(&settings.group_id, settings)?;
     let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;
@@ -148,23 +157,72 @@ fn member_of(settings: &ConsumerSettings) -> Result<RelayConsumer, ConsumerError
     Ok(consumer)
 }
 
+/// Whether a membership can still be relied on.
+struct Pulse {
+    began: Instant,
+    /// When the member last polled, in ms since `began`; [`Pulse::NEVER`] until it is one.
+    polled_ms: AtomicU64,
+    lost: AtomicBool,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { began: Instant::now(), polled_ms: AtomicU64::new(Self::NEVER), lost: AtomicBool::default() }
+    }
+}
+
+impl Pulse {
+    const NEVER: u64 = u64::MAX;
+
+    /// Notes that the member polls, and whether it has not for too long.
+    fn beat(&self, now: Instant) {
+        self.is_lost(now);
+        self.polled_ms.store(self.ms(now), Ordering::Release);
+    }
+
+    /// The group has told that it gave the member up.
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    /// Also right before the member's own thread has noticed: after a standstill any thread may be the first.
+    fn is_lost(&self, now: Instant) -> bool {
+        let polled = self.polled_ms.load(Ordering::Acquire);
+        let silent = self.ms(now).saturating_sub(polled);
+        if polled != Self::NEVER && u128::from(silent) > STANDSTILL.as_millis() {
+            self.lose();
+        }
+        self.lost.load(Ordering::Acquire)
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(Self::NEVER)
+    }
+}
+
 /// Polls for as long as the membership lasts.
 struct Keeper {
     consumer: RelayConsumer,
     until: Receiver<()>,
     joined: Sender<KafkaResult<()>>,
-    lost: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
     /// Dropped at the end.
     _end: Sender<()>,
 }
 
 impl Keeper {
     fn keep(self) {
+        let mut is_member = false;
         while self.until.try_recv() == Err(TryRecvError::Empty) {
             let told = match self.consumer.poll(POLL) {
                 Some(Err(error)) if is_final(&error) => Some(Err(error)),
                 _ => self.answer().transpose(),
             };
+            // Joining may take as long as it likes.
+            is_member |= matches!(told, Some(Ok(())));
+            if is_member {
+                self.pulse.beat(Instant::now());
+            }
             // Only the first is waited for.
             told.map(|told| self.joined.try_send(told));
         }
@@ -185,7 +243,7 @@ impl Keeper {
                 }
                 RebalanceRequest::Revoke(_) => {
                     if self.consumer.assignment_lost() {
-                        self.lost.store(true, Ordering::Release);
+                        self.pulse.lose();
                     }
                     self.consumer.unassign()?;
                 }
@@ -206,4 +264,37 @@ fn is_final(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::InvalidSessionTimeout
             )
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_stood_still_for_too_long_counts_as_lost_from_then_on() {
+        let pulse = Pulse::default();
+        let at = |ms| pulse.began + Duration::from_millis(ms);
+        assert!(!pulse.is_lost(at(60_000)), "it has not joined yet");
+        for ms in [60_000, 60_100, 67_100] {
+            pulse.beat(at(ms));
+            assert!(!pulse.is_lost(at(ms + 7_000)), "{ms}");
+        }
+        assert!(pulse.is_lost(at(67_100 + 7_001)), "whoever asks first notices");
+        pulse.beat(at(75_000));
+        assert!(pulse.is_lost(at(75_000)), "what was lost does not come back");
+    }
+
+    #[test]
+    fn the_members_own_thread_notices_a_standstill_that_nobody_asked_about() {
+        let pulse = Pulse::default();
+        let at = |ms| pulse.began + Duration::from_millis(ms);
+        pulse.beat(at(0));
+        pulse.beat(at(7_001));
+        assert!(pulse.is_lost(at(7_001)));
+    }
+
+    #[test]
+    fn a_standstill_is_noticed_before_the_session_is_over() {
+        assert!(STANDSTILL + HEARTBEAT < SESSION);
+    }
 }

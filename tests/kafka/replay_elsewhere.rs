@@ -2,7 +2,12 @@
 //! dead letters, and so their journals, are not the same.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{ActionLog, Answer, KafkaBroker, Recipe, Resource, WebhookServer, wait_until};
 use crate::replay::{dead_letters, fail_all, lines, start_replay};
@@ -89,6 +94,51 @@ fn two_replays_at_once_are_refused_on_one_machine_and_on_two() {
     let said = dead_letters(&scene, &there, &["replay"]);
     assert_eq!(said.code, Some(0), "the one that is gone holds nobody up for long: {said:?}");
     assert_eq!(offsets(scene.second_action_log()), [0, 1, 2]);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_replay_that_stood_still_while_another_one_went_on_begins_no_further_letter() {
+    let scene = scene("replay-frozen");
+    let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 1));
+    scene.feeder().change_logs(&topic, 1, 3);
+    let go_on = Arc::<AtomicBool>::default();
+    let open = Arc::clone(&go_on);
+    let endpoint = WebhookServer::start(move |_, _| {
+        while !open.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Answer::Confirm
+    });
+    let reading = |recipe: Recipe| recipe.change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    fail_all(&scene, &reading(scene.recipe()), &topic, 3);
+    let here = reading(scene.recipe()).post_to(&endpoint.url()).action("timeout_seconds", 600);
+    let there = reading(scene.recipe_of_second_member());
+
+    let replay = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+        .args(["dead-letters", "replay", "-c"])
+        .arg(here.write(scene.directory()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    wait_until("the first letter to be with the action", ALL_FINISHED, || endpoint.requests() > 0);
+    let process = i32::try_from(replay.id()).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(process, Signal::STOP).expect("it is our child");
+    let said = dead_letters(&scene, &there, &["replay"]);
+    go_on.store(true, Ordering::Release);
+    kill_process(process, Signal::CONT).expect("it is our child");
+    let output = replay.wait_with_output().expect("it is our child");
+    assert_eq!(said.code, Some(0), "a process that stands still holds nobody up for long: {said:?}");
+    assert_eq!(offsets(scene.second_action_log()), [0, 1, 2]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("the replay ended early: Kafka has not heard of this process for too long"),
+        "{said}"
+    );
+    assert_eq!(endpoint.requests(), 1, "the one in flight");
 }
 
 #[test]
