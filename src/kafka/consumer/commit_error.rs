@@ -9,8 +9,11 @@ use crate::kafka::client::{Cause, cause_of};
 pub(super) enum CommitDirective {
     /// The coordinator was away or busy: ask again. No other partition of the group would fare better.
     AwaitCoordinator,
-    /// Kafka takes no commit for this topic or partition, which this client may not read or which is gone:
-    /// ask again. The others go on meanwhile.
+    /// Kafka takes no commit for this topic, which this client may not read: ask again. The others go on
+    /// meanwhile.
+    AwaitRight,
+    /// Kafka takes no commit for this topic or partition, which is gone, or which a coordinator that has just
+    /// started does not know yet: ask again. The others go on meanwhile.
     AwaitTopic,
     /// Nobody knows: ask again, since another attempt harms nobody.
     Retry,
@@ -25,6 +28,13 @@ pub(super) enum CommitDirective {
     EndPipeline,
 }
 
+impl CommitDirective {
+    /// Whether Kafka takes no commit for the partition, while it may take those for others.
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Self::AwaitRight | Self::AwaitTopic)
+    }
+}
+
 /// Classifies the error of a commit.
 pub(super) fn classify(error: &KafkaError) -> CommitDirective {
     match cause_of(error) {
@@ -33,7 +43,8 @@ pub(super) fn classify(error: &KafkaError) -> CommitDirective {
         Cause::Membership => CommitDirective::LeaveForLater,
         Cause::Coordinator => CommitDirective::AwaitCoordinator,
         // Readiness says so, and the right may be granted again.
-        Cause::TopicRefused | Cause::Missing => CommitDirective::AwaitTopic,
+        Cause::TopicRefused => CommitDirective::AwaitRight,
+        Cause::Missing => CommitDirective::AwaitTopic,
         Cause::Unsupported | Cause::Other => CommitDirective::Retry,
     }
 }
@@ -60,10 +71,8 @@ mod tests {
                     Code::BrokerTransportFailure,
                 ],
             ),
-            (
-                CommitDirective::AwaitTopic,
-                vec![Code::TopicAuthorizationFailed, Code::UnknownTopicOrPartition],
-            ),
+            (CommitDirective::AwaitRight, vec![Code::TopicAuthorizationFailed]),
+            (CommitDirective::AwaitTopic, vec![Code::UnknownTopicOrPartition]),
             (CommitDirective::Retry, vec![Code::InvalidCommitOffsetSize]),
             (
                 CommitDirective::LeaveForLater,

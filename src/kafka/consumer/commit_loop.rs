@@ -11,9 +11,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::commit_error::{CommitDirective, classify};
 use super::committer::{Command, CommitSettings, Committable};
+use super::refusals::Refusals;
 use super::reports::{CommitsFail, Reports};
 use crate::delivery::{Budget, CommitMode};
-use crate::event::TopicPartition;
 use crate::kafka::client::RelayConsumer;
 
 /// How soon progress is committed that consists of dropped records alone. Nothing would act again if it
@@ -37,9 +37,11 @@ pub(super) struct CommitLoop {
     pub(super) hurried: Arc<AtomicBool>,
     pub(super) live: Arc<Mutex<Vec<Committable>>>,
     /// Failed passes in a row. One partition that cannot be committed makes a pass fail, whatever becomes of
-    /// the others.
+    /// the others, unless Kafka takes no commit for it.
     pub(super) failures: u32,
-    /// Somebody was told of them.
+    /// The partitions for which Kafka takes no commit. They make no pass fail.
+    pub(super) refusals: Refusals,
+    /// Somebody was told of failures or refusals.
     pub(super) told: bool,
 }
 
@@ -50,7 +52,8 @@ enum Pass {
     Done,
     /// The group is changing: what is left is committed after that.
     Later,
-    /// Something could not be committed and has to be tried again; others may have been.
+    /// Something could not be committed and has to be tried again; others may have been. Not for those alone
+    /// that were refused: they are noted.
     Failed(Failure),
     /// The pipeline has to end.
     End(KafkaError),
@@ -63,8 +66,6 @@ struct Failure {
     directive: CommitDirective,
     /// Whether something else was committed.
     others_confirmed: bool,
-    /// The partitions for which Kafka takes no commit, whoever the coordinator is.
-    refused: Vec<TopicPartition>,
 }
 
 impl CommitLoop {
@@ -74,7 +75,7 @@ impl CommitLoop {
         let mut last = Instant::now();
         let mut not_before = last;
         loop {
-            let wake_at = if wanted { not_before } else { not_before.max(last + self.period()) };
+            let wake_at = if wanted { not_before } else { not_before.max(self.next_look(last)) };
             match self.inbox.recv_deadline(wake_at) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Ok(Command::Final { assignments, done, deadline }) => {
@@ -82,7 +83,7 @@ impl CommitLoop {
                         let _ = done.send(());
                     }
                     // What could not be committed is nobody's any more: whether that was all is to be seen.
-                    wanted |= self.failures > 0;
+                    wanted |= self.failures > 0 || !self.refusals.is_empty();
                     continue;
                 }
                 Ok(Command::Look) => wanted |= self.commits_at_once(),
@@ -90,7 +91,7 @@ impl CommitLoop {
             }
             // The inbox need never be empty: an interval that is over counts, whatever comes.
             let now = Instant::now();
-            wanted |= now >= last + self.period();
+            wanted |= now >= self.next_look(last);
             if !wanted || now < not_before {
                 continue;
             }
@@ -110,10 +111,14 @@ impl CommitLoop {
     /// it is tried again.
     pub(super) fn look(&mut self) -> Result<Option<Duration>, KafkaError> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.refusals.keep(&live);
         match self.pass(&live) {
             Pass::Done => {
                 // Also where nothing was left to commit, since its partition has gone to another member.
-                self.failures_are_over();
+                self.failures = 0;
+                if self.refusals.is_empty() && std::mem::take(&mut self.told) {
+                    self.reports.commits_fail(None);
+                }
                 Ok(None)
             }
             Pass::Later => Ok(Some(REFUSED)),
@@ -124,6 +129,12 @@ impl CommitLoop {
             }
             Pass::End(error) => Err(error),
         }
+    }
+
+    /// When to look without being woken: the interval is over, or a refused commit is to be tried again.
+    fn next_look(&self, last: Instant) -> Instant {
+        let over = last + self.period();
+        self.refusals.next().map_or(over, |next| next.min(over))
     }
 
     /// How often to look without being woken.
@@ -146,7 +157,7 @@ impl CommitLoop {
     }
 
     /// The last commit of assignments that are being given up. Whether all of it was confirmed. The polling
-    /// thread waits for it: what Kafka takes no commit for is not asked about again.
+    /// thread waits for it: what Kafka takes no commit for is not asked about for long.
     pub(super) fn commit_until(
         &mut self,
         assignments: &[Committable],
@@ -154,23 +165,32 @@ impl CommitLoop {
     ) -> Result<bool, KafkaError> {
         let mut left = assignments.to_vec();
         let mut counted = false;
+        self.refusals.hurry(&left);
         while Instant::now() < deadline {
-            match self.pass(&left) {
-                Pass::Done => return Ok(left.len() == assignments.len()),
+            let pass = self.pass(&left);
+            left.retain(|one| {
+                let in_vain = self.refusals.in_vain(one);
+                if let Some(error) = in_vain {
+                    tracing::warn!(
+                        partition = %one.epoch.source(), %error,
+                        "given up without a last commit, which Kafka does not take for this topic; what it would cover comes again, if the topic does"
+                    );
+                }
+                in_vain.is_none()
+            });
+            match pass {
+                Pass::Done => {
+                    if left.iter().all(|one| self.refusals.not_before(one).is_none()) {
+                        return Ok(left.len() == assignments.len());
+                    }
+                }
                 Pass::Later => {}
-                Pass::Failed(Failure { error, refused, .. }) => {
-                    // Once: it is asked more often than elsewhere, and neither what is told nor the next wait is to
-                    // grow by that.
+                // Once: it is asked more often than elsewhere, and neither what is told nor the next wait is to
+                // grow by that.
+                Pass::Failed(Failure { error, .. }) => {
                     if !std::mem::replace(&mut counted, true) {
                         self.failed(&error);
                     }
-                    for source in &refused {
-                        tracing::warn!(
-                            partition = %source, %error,
-                            "given up without a last commit, which Kafka does not take for this topic; what it would cover comes again, if the topic does"
-                        );
-                    }
-                    left.retain(|one| !refused.contains(one.epoch.source()));
                 }
                 Pass::End(error) => return Err(error),
             }
@@ -181,25 +201,51 @@ impl CommitLoop {
     }
 
     /// Commits the progress of these assignments: in one request, and after a failure one by one,
-    /// since a request of several partitions reports the error of one of them.
-    fn pass(&self, assignments: &[Committable]) -> Pass {
-        let due: Vec<(&Committable, i64)> =
-            assignments.iter().filter_map(|one| Some((one, one.epoch.uncommitted_watermark()?))).collect();
-        if due.is_empty() {
-            return Pass::Done;
-        }
-        if self.failures == 0 || due.len() == 1 {
-            return self.request(&due);
+    /// since a request of several partitions reports the error of one of them. Those that were refused
+    /// before are asked for one by one in any case, each when its wait is over.
+    fn pass(&mut self, assignments: &[Committable]) -> Pass {
+        let now = Instant::now();
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        for one in assignments {
+            let Some(offset) = one.epoch.uncommitted_watermark() else { continue };
+            match self.refusals.not_before(one) {
+                None => together.push((one, offset)),
+                Some(not_before) if not_before <= now => alone.push(one),
+                Some(_) => {}
+            }
         }
         let mut confirmed = false;
-        let mut refused = Vec::new();
+        if self.failures == 0 && together.len() > 1 {
+            match self.request(&together) {
+                Pass::Done => {
+                    confirmed = true;
+                    together.clear();
+                }
+                // The error does not say which one it is of.
+                Pass::Failed(failure) if failure.directive.is_refusal() => {}
+                other => return other,
+            }
+        }
+        let one_by_one = together.into_iter().map(|(one, _)| one).chain(alone);
+        self.one_by_one(one_by_one, confirmed)
+    }
+
+    /// Commits each with a request of its own. `confirmed` tells whether something was committed before.
+    fn one_by_one<'a>(
+        &mut self,
+        assignments: impl Iterator<Item = &'a Committable>,
+        mut confirmed: bool,
+    ) -> Pass {
         let mut worst = Pass::Done;
-        for (one, _) in due {
+        for one in assignments {
             // Asked again: each request may take long, and the partition may be another member's by
             // now. librdkafka would let the commit succeed.
             let Some(offset) = one.epoch.uncommitted_watermark() else { continue };
             match self.request(&[(one, offset)]) {
-                Pass::Done => confirmed = true,
+                Pass::Done => {
+                    confirmed = true;
+                    self.refusals.confirmed(one);
+                }
                 // It would be the same for the others. With the coordinator away each request lasts as long as
                 // a session, and whoever gives partitions up waits behind all of them.
                 Pass::Later => {
@@ -208,9 +254,12 @@ impl CommitLoop {
                     }
                     break;
                 }
+                Pass::Failed(Failure { error, directive, .. }) if directive.is_refusal() => {
+                    let times = self.refusals.note(one, &error, self.settings.backoff_cap);
+                    self.tell(times, &error);
+                }
                 Pass::Failed(failure) => {
                     let is_over = failure.directive == CommitDirective::AwaitCoordinator;
-                    refused.extend_from_slice(&failure.refused);
                     worst = Pass::Failed(failure);
                     if is_over {
                         break;
@@ -221,7 +270,6 @@ impl CommitLoop {
         }
         if let Pass::Failed(failure) = &mut worst {
             failure.others_confirmed = confirmed;
-            failure.refused = refused;
         }
         worst
     }
@@ -250,34 +298,23 @@ impl CommitLoop {
                 Pass::Later
             }
             CommitDirective::EndPipeline => Pass::End(error),
-            directive => {
-                // Of several, the error does not say which one it is of.
-                let refused = match due {
-                    [(one, _)] if directive == CommitDirective::AwaitTopic => {
-                        vec![one.epoch.source().clone()]
-                    }
-                    _ => Vec::new(),
-                };
-                Pass::Failed(Failure { error, directive, others_confirmed: false, refused })
-            }
+            directive => Pass::Failed(Failure { error, directive, others_confirmed: false }),
         }
     }
 
     /// Counts a failed pass. How long to wait before the next one.
     fn failed(&mut self, error: &KafkaError) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        if self.failures.is_multiple_of(self.settings.attempts.max(1)) {
-            tracing::warn!(%error, failures = self.failures, "cannot commit, trying again");
-            self.told = true;
-            self.reports.commits_fail(Some(CommitsFail { in_a_row: self.failures, error }));
-        }
+        self.tell(self.failures, error);
         backoff(self.failures, self.settings.backoff_cap)
     }
 
-    fn failures_are_over(&mut self) {
-        self.failures = 0;
-        if std::mem::take(&mut self.told) {
-            self.reports.commits_fail(None);
+    /// Says that commits fail, where so many in a row are worth it.
+    fn tell(&mut self, in_a_row: u32, error: &KafkaError) {
+        if in_a_row.is_multiple_of(self.settings.attempts.max(1)) {
+            tracing::warn!(%error, failures = in_a_row, "cannot commit, trying again");
+            self.told = true;
+            self.reports.commits_fail(Some(CommitsFail { in_a_row, error }));
         }
     }
 
@@ -295,7 +332,7 @@ impl CommitLoop {
 }
 
 /// The wait after so many failed attempts in a row.
-fn backoff(failures: u32, cap: Duration) -> Duration {
+pub(super) fn backoff(failures: u32, cap: Duration) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     FIRST_BACKOFF.saturating_mul(1 << doublings).min(cap)
 }

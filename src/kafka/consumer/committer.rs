@@ -14,6 +14,7 @@ use crossbeam_channel::Sender;
 use rdkafka::error::KafkaError;
 
 use super::commit_loop::CommitLoop;
+use super::refusals::Refusals;
 use super::reports::Reports;
 use crate::delivery::{Budget, CommitMode, PartitionEpoch};
 use crate::kafka::client::RelayConsumer;
@@ -105,6 +106,7 @@ impl Committer {
             hurried: Arc::clone(&bell.hurried),
             live: Arc::clone(&live),
             failures: 0,
+            refusals: Refusals::default(),
             told: false,
         };
         let thread =

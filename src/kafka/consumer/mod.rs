@@ -14,6 +14,7 @@ mod intake;
 mod committer;
 mod commit_loop;
 mod commit_error;
+mod refusals;
 mod doubts;
 mod positions;
 mod idle;

@@ -8,9 +8,10 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::super::commit_loop::{CommitLoop, FIRST_BACKOFF};
+use super::super::commit_loop::CommitLoop;
 use super::super::committer::{Command, CommitSettings, Committable};
-use super::scene::{Counts, PATIENCE};
+use super::super::refusals::Refusals;
+use super::scene::{Counts, PATIENCE, wait_until};
 use crate::delivery::{Budget, CommitMode, PartitionEpoch};
 use crate::event::TopicPartition;
 use crate::kafka::Reports;
@@ -39,10 +40,14 @@ fn committer(cluster: &MockCluster<'_, DefaultProducerContext>) -> (CommitLoop, 
         hurried: Arc::default(),
         live: Arc::default(),
         failures: 0,
+        refusals: Refusals::default(),
         told: false,
     };
     (committer, counts)
 }
+
+/// Nor after this one.
+const DENIAL: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 
 /// Owes the group a commit of its start.
 fn assignment(partition: i32) -> Committable {
@@ -114,15 +119,67 @@ fn commits_that_failed_are_forgotten_once_nothing_is_left_to_commit() {
 fn a_partition_that_cannot_be_committed_is_told_although_others_are_and_does_not_slow_them_down() {
     let cluster = MockCluster::new(1).unwrap();
     let (mut committer, counts) = committer(&cluster);
-    // The broker does not know the second: it refuses that one alone.
-    let live = [assignment(0), assignment(7)];
-    for pass in 0..6 {
-        live[0].epoch.received(pass);
-        let wait = turn(&mut committer, &live);
-        assert!(wait.is_some_and(|wait| pass == 0 || wait == FIRST_BACKOFF), "{pass}: {wait:?}");
+    // The broker does not know the last: it refuses that one alone.
+    let live = [assignment(0), assignment(1), assignment(7)];
+    for pass in 1..=6 {
+        live[..2].iter().for_each(|one| one.epoch.received(pass));
+        let before = counts.commits.load(Ordering::Relaxed);
+        assert_eq!(turn(&mut committer, &live), None, "the next turn has to wait for nothing");
+        assert!(live[..2].iter().all(|one| one.epoch.committed_offset() == Some(pass + 1)));
+        let requests = counts.commits.load(Ordering::Relaxed) - before;
+        assert!(pass == 1 || requests == 1, "{requests} requests for those that can be committed");
     }
-    assert_eq!(told(&counts), 6);
-    assert_eq!(live[0].epoch.committed_offset(), Some(6));
+    let deadline = Instant::now() + PATIENCE;
+    while told(&counts) == 0 {
+        assert!(Instant::now() < deadline, "it was never told");
+        assert_eq!(turn(&mut committer, &live), None);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(turn(&mut committer, &live), None);
+    assert!(told(&counts) > 0, "although there is nothing else to commit");
+    live[2].epoch.close();
+    assert_eq!(turn(&mut committer, &live), None);
+    assert_eq!(told(&counts), 0, "it has gone");
+}
+
+#[test]
+fn a_refused_commit_is_tried_again_by_itself_whatever_the_interval_until_it_is_taken() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    committer.settings.mode = CommitMode::Interval(Duration::from_secs(3600));
+    let (bells, inbox) = crossbeam_channel::unbounded();
+    committer.inbox = inbox;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[DENIAL; 1000]);
+    let denied = assignment(0);
+    *committer.live.lock().unwrap() = vec![denied.clone()];
+    bells.send(Command::Look).unwrap();
+    let thread = std::thread::spawn(move || committer.run());
+    wait_until("it is told", || told(&counts) > 0);
+    cluster.clear_request_errors(RDKafkaApiKey::OffsetCommit);
+    wait_until("it is committed", || denied.epoch.committed_offset() == Some(0));
+    wait_until("that is told", || told(&counts) == 0);
+    bells.send(Command::Stop).unwrap();
+    thread.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_last_commit_is_given_up_at_once_where_this_client_has_no_right_to_it() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[DENIAL; 100]);
+    assert!(!committer.commit_until(&[assignment(0)], Instant::now() + PATIENCE).unwrap());
+    assert_eq!(counts.commits_refused.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_last_commit_is_tried_again_for_a_topic_that_a_coordinator_does_not_know_yet() {
+    let cluster = MockCluster::new(1).unwrap();
+    let (mut committer, counts) = committer(&cluster);
+    // librdkafka itself tries again twice.
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[unknown; 3]);
+    assert!(committer.commit_until(&[assignment(0)], Instant::now() + PATIENCE).unwrap());
+    assert_eq!(counts.commits_refused.load(Ordering::Relaxed), 1);
 }
 
 #[test]
