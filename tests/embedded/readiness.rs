@@ -5,16 +5,9 @@ use std::time::Duration;
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::{Relay, Scene, wait_until};
+use crate::harness::{Scene, wait_until};
 
 const SEEN: Duration = Duration::from_secs(60);
-
-/// Whether `/readyz` says no, and in its body all of this.
-fn says_no(relay: &Relay, texts: &[&str]) -> bool {
-    relay
-        .get("/readyz")
-        .is_some_and(|(status, body)| status == 503 && texts.iter().all(|text| body.contains(text)))
-}
 
 #[test]
 fn commits_that_fail_again_and_again_are_said_until_one_is_confirmed() {
@@ -29,7 +22,7 @@ fn commits_that_fail_again_and_again_are_said_until_one_is_confirmed() {
     broker.cluster().request_errors(RDKafkaApiKey::OffsetCommit, &[refusal; 1000]);
     scene.feeder().change_logs(&topic, 1, 50);
     wait_until("readiness to say that commits fail", SEEN, || {
-        says_no(&relay, &[r#""commits":""#, "commits in a row failed", "InvalidCommitOffsetSize"])
+        relay.says_no(&[r#""commits":""#, "commits in a row failed", "InvalidCommitOffsetSize"])
     });
     let mut actions = scene.action_log();
     wait_until("everything to be acted on all the same", SEEN, || actions.read().len() == 50);

@@ -1,7 +1,7 @@
 //! The second signal: the first one sent twice, or somebody who does not want to wait.
 
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -75,11 +75,8 @@ fn a_look_that_is_stopped_before_kafka_answers_says_what_it_was_waiting_for() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
-        let id = process.id();
-        wait_until("it to listen for signals", SEEN, || catches(id, Signal::INT));
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the system gave this number");
-        kill_process(pid, Signal::INT).expect("the process is ours and was not waited for");
-        let output = process.wait_with_output().expect("it ends by itself, if only for want of Kafka");
+        wait_until_it_listens(&process);
+        let output = interrupt(process);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         assert!(said.contains(&format!("stopped while waiting for Kafka at {address}")), "{said}");
@@ -113,12 +110,9 @@ fn a_replay_that_is_stopped_before_kafka_answers_says_so_and_leaves_no_private_f
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program was built");
-    let id = process.id();
-    wait_until("it to listen for signals", SEEN, || catches(id, Signal::INT));
+    wait_until_it_listens(&process);
     assert_eq!(private_files(), 1);
-    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the system gave this number");
-    kill_process(pid, Signal::INT).expect("the process is ours and was not waited for");
-    let output = process.wait_with_output().expect("it ends by itself, if only for want of Kafka");
+    let output = interrupt(process);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("stopped before the first letter; start it again to go on"), "{said}");
@@ -131,4 +125,15 @@ fn catches(id: u32, signal: Signal) -> bool {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     caught & (1 << (signal.as_raw() - 1)) != 0
+}
+
+fn wait_until_it_listens(process: &Child) {
+    wait_until("it to listen for signals", SEEN, || catches(process.id(), Signal::INT));
+}
+
+/// Sends SIGINT, and returns what the process has said when it has ended.
+fn interrupt(process: Child) -> Output {
+    let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("the system gave this number");
+    kill_process(pid, Signal::INT).expect("the process is ours and was not waited for");
+    process.wait_with_output().expect("it ends by itself, if only for want of Kafka")
 }

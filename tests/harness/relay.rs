@@ -125,6 +125,12 @@ impl Relay {
         self.get("/readyz").map(|(status, _)| status == 200)
     }
 
+    /// Whether `/readyz` says no, and in its body all of these texts.
+    pub(crate) fn says_no(&self, texts: &[&str]) -> bool {
+        self.get("/readyz")
+            .is_some_and(|(status, body)| status == 503 && texts.iter().all(|text| body.contains(text)))
+    }
+
     /// Status and body of a page of the monitoring port.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.monitoring_port, path)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::gaps::{command, gap_records, position_in};
-use crate::harness::{Answer, Feeder, KafkaBroker, Relay, Scene, WebhookServer, Writer, wait_until};
+use crate::harness::{Answer, Feeder, KafkaBroker, Scene, WebhookServer, Writer, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
@@ -19,13 +19,6 @@ fn feed(feeder: &mut Feeder, topic: &str, partition: i32, records: usize) {
         feeder.change_log(topic, partition, Writer::EarlyChangeLog);
     }
     feeder.flush();
-}
-
-/// Whether `/readyz` says no and has all of these texts.
-fn says_no(relay: &Relay, texts: &[&str]) -> bool {
-    relay
-        .get("/readyz")
-        .is_some_and(|(status, body)| status == 503 && texts.iter().all(|text| body.contains(text)))
 }
 
 #[test]
@@ -82,7 +75,7 @@ fn overtake(scene: &Scene<'_>, on_gap: &str) {
     let committed = scene.committed(&[(&topic, 2)]);
     if on_gap == "wait" {
         wait_until("readiness to say that it waits", SEEN, || {
-            says_no(&relay, &[r#""records":"#, &lost(0, 59), &lost(1, 69)])
+            relay.says_no(&[r#""records":"#, &lost(0, 59), &lost(1, 69)])
         });
     } else {
         wait_until("the first to be read to its end", SEEN, || position_in(&committed, &topic) == Some(100));
@@ -137,7 +130,7 @@ fn a_gap_that_a_partition_waits_at_is_not_told_again_after_a_rebalance() {
     second.stop();
     wait_until("the first to have both", SEEN, || relay.assigned() == Some(2));
     wait_until("the gap to be found again", SEEN, || found() > so_far);
-    wait_until("readiness to say that it waits", SEEN, || says_no(&relay, &[r#""records":"#]));
+    wait_until("readiness to say that it waits", SEEN, || relay.says_no(&[r#""records":"#]));
     assert_eq!(gap_records(&relay, &topic), Some(20.0), "told once");
     assert_eq!(relay.metric("datahub_relay_gaps_total", &[&topic, "cause=\"deleted\""]), Some(1.0));
     relay.stop();

@@ -4,17 +4,10 @@ use std::time::Duration;
 
 use datahub_relay::embedded::Behaviour;
 
-use crate::harness::{Broker, KafkaBroker, Relay, Resource, Tally, wait_until};
+use crate::harness::{Broker, KafkaBroker, Resource, Tally, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
-
-/// Whether `/readyz` says no, and in its body all of this.
-fn says_no(relay: &Relay, texts: &[&str]) -> bool {
-    relay
-        .get("/readyz")
-        .is_some_and(|(status, body)| status == 503 && texts.iter().all(|text| body.contains(text)))
-}
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
@@ -71,7 +64,7 @@ fn a_topic_that_may_not_be_read_is_named_until_it_may_and_the_others_are_read() 
     broker.allow("Read", &[Resource::Topic(&other), Resource::Group(scene.group())]);
     let mut relay = scene.run(&[&recipe]);
     let denied = format!(r#""topics":"{topic} may not be read"#);
-    wait_until("readiness to name the topic from the start", SEEN, || says_no(&relay, &[&denied, "READ"]));
+    wait_until("readiness to name the topic from the start", SEEN, || relay.says_no(&[&denied, "READ"]));
     broker.allow("Read", &[Resource::Topic(&topic)]);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, 100);
@@ -84,13 +77,13 @@ fn a_topic_that_may_not_be_read_is_named_until_it_may_and_the_others_are_read() 
     broker.forbid("Read", &[Resource::Topic(&topic)]);
     feeder.change_logs(&topic, 2, 100);
     feeder.platform_events(&other, 1, 20);
-    wait_until("readiness to name the topic", SEEN, || says_no(&relay, &[&denied, "READ"]));
+    wait_until("readiness to name the topic", SEEN, || relay.says_no(&[&denied, "READ"]));
     let others = scene.committed(&[(&other, 1)]);
     wait_until("the other topic to be read", SEEN, || others.sum() == Some(20));
     wait_until("the lag to grow although nothing is fetched", SEEN, || {
         relay.metric("datahub_relay_lag_records", &[&topic]) == Some(100.0)
     });
-    assert!(says_no(&relay, &[&denied]), "the other one says nothing of it");
+    assert!(relay.says_no(&[&denied]), "the other one says nothing of it");
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
 
     broker.allow("Read", &[Resource::Topic(&topic)]);
@@ -123,7 +116,7 @@ fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_th
 
     broker.delete_topic(&topic);
     let gone = format!(r#""topics":"{topic} does not exist any more"#);
-    wait_until("readiness to name the topic", SEEN, || says_no(&relay, &[&gone]));
+    wait_until("readiness to name the topic", SEEN, || relay.says_no(&[&gone]));
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
 
     assert!(broker.create_topic(&topic, 1), "it was deleted");
