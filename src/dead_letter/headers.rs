@@ -29,6 +29,9 @@ pub(super) const FRAMEWORK_PARTITION: &str = "datahub.source.partition";
 pub(super) const FRAMEWORK_PIPELINE: &str = "datahub.pipeline";
 pub(super) const FRAMEWORK_ERROR: &str = "datahub.error";
 
+/// What a replay needs: whose letter it is, which it is, and whether its value is an event or a record.
+const NEEDED: [&str; 5] = [ID, ROUND, PIPELINE, FIRST_FAILURE, EVENT_TYPE];
+
 /// The headers of one letter: those the record had, then those that are added.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LetterHeaders {
@@ -102,11 +105,11 @@ impl LetterHeaders {
         &self.all
     }
 
-    /// Takes away the longest header that was added, but not what a replay needs to know the letter by.
+    /// Takes away the longest header that was added, but none of those that a replay needs.
     pub(super) fn drop_longest_added(&mut self) {
         let length = |(_, value): &Header| value.as_ref().map_or(0, Vec::len);
         let added = self.all.iter().enumerate().skip(self.kept);
-        let droppable = added.filter(|(_, (key, _))| key != ID && key != ROUND);
+        let droppable = added.filter(|(_, (key, _))| !NEEDED.contains(&key.as_str()));
         if let Some((longest, _)) = droppable.max_by_key(|(_, header)| length(header)) {
             self.all.remove(longest);
         }
@@ -131,6 +134,7 @@ mod tests {
     use super::*;
     use crate::dead_letter::Lineage;
     use crate::dead_letter::tests::{failure, record};
+    use crate::event::{Envelope, Event};
 
     fn headers(headers: Vec<Header>, message: &str) -> LetterHeaders {
         let record = crate::event::Record { headers, value: Some(vec![0, 0, 0, 1, 2, 3]), ..record(9) };
@@ -217,5 +221,30 @@ mod tests {
         headers.drop_longest_added();
         assert_eq!(headers.all().len(), before - 1);
         assert_eq!(headers.all()[0].0, "own", "what the record had is not ours to drop");
+    }
+
+    #[test]
+    fn what_a_replay_needs_is_not_dropped_however_long_it_is() {
+        let record = record(9);
+        let lineage = Lineage { id: "g".repeat(300), round: 12 };
+        let failure = failure("no");
+        let position = record.position.clone();
+        let event_type = crate::event::EventType::Other("e".repeat(200).into());
+        let envelope = Envelope::new(event_type, Event::Object(serde_json::Map::new()), position);
+        let letter = DeadLetter {
+            pipeline: &"p".repeat(400),
+            lineage: &lineage,
+            record: &record,
+            envelope: Some(&envelope),
+            failure: &failure,
+        };
+        let mut headers = LetterHeaders::of(&letter);
+        for _ in 0..headers.all().len() {
+            headers.drop_longest_added();
+        }
+        let (own, added) = headers.all().split_at(record.headers.len());
+        assert_eq!(own, record.headers);
+        let left: Vec<&str> = added.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(left, [PIPELINE, EVENT_TYPE, FIRST_FAILURE, ID, ROUND]);
     }
 }
