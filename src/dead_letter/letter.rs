@@ -149,7 +149,10 @@ impl Letter {
             last_at: text(LAST_FAILURE),
         };
         let pipeline = text(PIPELINE);
-        if header(&record, FRAMEWORK_PARTITION).is_some()
+        // Without the type nothing was decoded: then it is a record that looks like an event, such as a letter
+        // of the framework in a topic that was read as any other.
+        if header(&record, EVENT_TYPE).is_some()
+            && header(&record, FRAMEWORK_PARTITION).is_some()
             && let Some(event) = event_of(record.value.as_deref())
         {
             // An event that the framework kept without its record, and that failed here again.

@@ -7,7 +7,7 @@ use super::headers::LetterHeaders;
 use super::line::line_of;
 use super::tests::{failure, record};
 use super::{DeadLetter, Failure, Letter, LetterPlace, Lineage};
-use crate::event::{Header, Position, Record, Stage, TopicPartition};
+use crate::event::{Envelope, Event, EventType, Header, Position, Record, Stage, TopicPartition};
 
 fn refused() -> Failure {
     let stage = Stage::Action;
@@ -109,4 +109,40 @@ fn a_letter_that_the_framework_sent_to_a_topic_has_its_event_and_no_record() {
     assert_eq!(envelope.position.to_string(), "PlatformEvent_v1[2]@41");
     let no_letter = Letter::of_record(of_the_framework("Avro, or anything")).unwrap_err();
     assert!(no_letter.to_string().contains("nor the framework's headers and event"), "{no_letter}");
+}
+
+#[test]
+fn a_record_that_could_not_be_decoded_is_a_record_although_it_looks_like_a_letter_of_the_framework() {
+    let value = r#"{"event_type":"EntityChangeEvent_v1","event":{"entityUrn":"u","version":0},"meta":{}}"#;
+    let bare = Record { value: Some(value.as_bytes().to_vec()), ..record(9) };
+    for record in [bare, of_the_framework(value)] {
+        for letter in read_back(&record, &failure("no wire header")) {
+            assert_eq!((&letter.event, &letter.event_type), (&None, &None));
+            let read = letter.record.as_ref().unwrap();
+            assert_eq!((&read.key, &read.value), (&record.key, &record.value));
+        }
+    }
+}
+
+#[test]
+fn an_event_of_the_framework_that_failed_again_is_an_event_in_the_topic_too() {
+    let event = r#"{"entityUrn":"u","version":0}"#;
+    let payload = serde_json::from_str(event).unwrap();
+    let nothing = Record { key: None, value: None, headers: Vec::new(), ..record(9) };
+    let envelope = Envelope::new(EventType::EntityChange, Event::Object(payload), nothing.position.clone());
+    let lineage = Lineage { id: "framework/PlatformEvent_v1/3/9".to_owned(), round: 2 };
+    let failure = failure("again");
+    let letter = DeadLetter {
+        pipeline: "p",
+        lineage: &lineage,
+        record: &nothing,
+        envelope: Some(&envelope),
+        failure: &failure,
+    };
+    let headers = LetterHeaders::of(&letter).all().to_vec();
+    let value = Some(serde_json::to_vec(&envelope).unwrap());
+    let read = Letter::of_record(Record { headers, value, ..record(5) }).unwrap();
+    assert_eq!((&read.lineage, &read.record), (&lineage, &None));
+    assert_eq!(read.event_type.as_deref(), Some("EntityChangeEvent_v1"));
+    assert_eq!(read.envelope().unwrap().position, nothing.position);
 }
