@@ -35,6 +35,15 @@ pub(crate) struct Bound {
     pub(crate) why: String,
 }
 
+/// What is said of a run in which nothing was violated. I5 is about what follows a fault: it is judged where
+/// one was over, and the others in every run.
+pub(crate) fn held(slowest_recovery: Option<Duration>) -> &'static str {
+    match slowest_recovery {
+        Some(_) => "I1 to I6 hold",
+        None => "I1 to I4 and I6 hold, I5 was not judged",
+    }
+}
+
 /// What a run prints, whether it passed, broke an invariant or was broken off.
 pub(crate) struct Report<'a> {
     pub(crate) title: &'a str,

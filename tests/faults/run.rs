@@ -12,7 +12,7 @@ use crate::harness::{
     Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
     Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
 };
-use crate::report::{Bound, Failure, Report, Verdict};
+use crate::report::{Bound, Failure, Report, Verdict, held};
 use crate::scale::{Scale, Size};
 
 /// How often a condition is looked at.
@@ -308,7 +308,7 @@ impl<'a> Run<'a> {
             seen.ledger.violates(Invariant::Bounded, what);
         }
         let violations = seen.ledger.violations().to_vec();
-        let verdict = if violations.is_empty() { "I1 to I6 hold" } else { "BROKEN" };
+        let verdict = if violations.is_empty() { held(seen.slowest_recovery) } else { "BROKEN" };
         let commits = self.history.is_some().then_some(commits);
         self.report(verdict, (ends.len(), sum), (seen.looks, seen.slowest_recovery), commits, &violations);
         if violations.is_empty() {

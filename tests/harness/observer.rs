@@ -152,7 +152,8 @@ pub(crate) struct Seen {
     pub(crate) ledger: Ledger,
     /// How often Kafka answered what is committed.
     pub(crate) looks: usize,
-    /// The longest time that all partitions took to move after a fault.
+    /// The longest time that all partitions took to move after a fault; `None` where I5 was not judged: no fault
+    /// was over, or the next one struck before, or nothing was left to do.
     pub(crate) slowest_recovery: Option<Duration>,
     recovering: Option<Recovering>,
 }
@@ -180,12 +181,7 @@ impl Observer {
     /// Watches a group's committed offsets together with what else there is to see.
     pub(crate) fn of(committed: CommittedOffsets, mut view: View) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
-        let seen = Arc::new(Mutex::new(Seen {
-            ledger: Ledger::new(view.deliveries.len(), view.fates.clone()),
-            looks: 0,
-            slowest_recovery: None,
-            recovering: None,
-        }));
+        let seen = Arc::new(Mutex::new(Seen::by(Ledger::new(view.deliveries.len(), view.fates.clone()))));
         let finished = Arc::new(AtomicUsize::new(0));
         let (told_to_end, to_tell) = (Arc::clone(&ending), Arc::clone(&seen));
         let progress = Arc::clone(&finished);
@@ -236,12 +232,7 @@ impl Observer {
     /// The fault is over: from now on every partition with lag has to move. `ends` says how many records
     /// each partition holds.
     pub(crate) fn fault_is_over(&self, ends: &BTreeMap<Partition, i64>) {
-        let mut seen = self.seen();
-        let committed = |partition| seen.ledger.last_committed().get(partition).copied().unwrap_or(0);
-        let stands = ends.iter().map(|(partition, end)| (partition.clone(), committed(partition), *end));
-        let lags = stands.filter(|(_, committed, end)| committed < end);
-        let stood_at = lags.map(|(partition, committed, _)| (partition, committed)).collect();
-        seen.recovering = Some(Recovering { since: Instant::now(), stood_at });
+        self.seen().fault_is_over(ends);
     }
 
     /// Takes a last look and says what was seen.
@@ -306,6 +297,20 @@ impl View {
 }
 
 impl Seen {
+    fn by(ledger: Ledger) -> Self {
+        Self { ledger, looks: 0, slowest_recovery: None, recovering: None }
+    }
+
+    /// Where no partition has lag there is nothing to judge: it would have recovered in no time.
+    fn fault_is_over(&mut self, ends: &BTreeMap<Partition, i64>) {
+        let committed = |partition| self.ledger.last_committed().get(partition).copied().unwrap_or(0);
+        let stands = ends.iter().map(|(partition, end)| (partition.clone(), committed(partition), *end));
+        let lags = stands.filter(|(_, committed, end)| committed < end);
+        let stood_at: BTreeMap<Partition, i64> =
+            lags.map(|(partition, committed, _)| (partition, committed)).collect();
+        self.recovering = (!stood_at.is_empty()).then(|| Recovering { since: Instant::now(), stood_at });
+    }
+
     fn look(&mut self, offsets: &BTreeMap<Partition, i64>) {
         self.looks += offsets.len();
         self.ledger.committed(offsets);
@@ -328,4 +333,20 @@ impl Seen {
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_recovery_is_judged_once_a_fault_is_over_that_left_something_to_do() {
+    let at = |offset: i64| BTreeMap::from([(("t".to_owned(), 0), offset)]);
+    let mut seen = Seen::by(Ledger::new(0, None));
+    seen.look(&at(0));
+    assert_eq!(seen.slowest_recovery, None, "no fault was over");
+    seen.fault_is_over(&at(0));
+    seen.look(&at(0));
+    assert_eq!(seen.slowest_recovery, None, "nothing was left to do");
+    seen.fault_is_over(&at(2));
+    seen.look(&at(0));
+    assert_eq!(seen.slowest_recovery, None, "it stands");
+    seen.look(&at(1));
+    assert!(seen.slowest_recovery.is_some());
 }
