@@ -20,7 +20,7 @@ use super::story::{Stage, Story};
 use super::witness::{Taken, Witness};
 use crate::avro::{Decoder, SchemaRegistry};
 use crate::cli::signals::StopSignals;
-use crate::embedded::{EmbeddedDatahub, FeedRecord, Feeder, Samples, TOPICS};
+use crate::embedded::{EmbeddedDatahub, FeedRecord, Feeder, Samples};
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
 use crate::recipe::{PrivateFiles, Recipe};
@@ -192,7 +192,7 @@ impl Course {
             taken: Arc::clone(&taken),
             dead_letters: recipe.delivery.failed_events_file(&recipe.name),
         };
-        let offsets = GroupOffsets::of(&recipe.consumer.group_id, datahub.bootstrap(), &TOPICS, PARTITIONS)?;
+        let offsets = GroupOffsets::of(recipe.consumer.clone()).await?;
         let pipeline =
             Pipeline::build_around(recipe, surroundings, |action| Arc::new(Witness::around(action, taken)))?;
         Ok(Self {

@@ -15,10 +15,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use rdkafka::error::KafkaError;
 
 use crate::embedded::{DatahubError, FeedError};
 use crate::environment::Environment;
+use crate::kafka::{ConsumerError, StartError};
 use crate::pipeline::{BuildError, PipelineError};
 use crate::settings::MonitoringSettings;
 use crate::telemetry::MonitoringError;
@@ -76,8 +76,10 @@ enum QuickstartError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Feed(#[from] FeedError),
-    #[error("cannot ask for the group's offsets: {0}")]
-    Offsets(#[from] KafkaError),
+    #[error(transparent)]
+    Connect(#[from] ConsumerError),
+    #[error(transparent)]
+    Offsets(#[from] StartError),
     #[error("the pipeline failed: {0}")]
     Pipeline(#[from] PipelineError),
     #[error("the pipeline ended although nobody stopped it")]

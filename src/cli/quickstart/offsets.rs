@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-
+use super::QuickstartError;
 use crate::event::{Position, TopicPartition};
+use crate::kafka::{self, ConsumerSettings, Onlooker};
 
-const REQUEST: Duration = Duration::from_secs(5);
+/// The broker is inside this process: it answers at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for a group's committed offsets, with a client that never joins the group.
-#[derive(Clone)]
 pub(super) struct GroupOffsets {
-    consumer: Arc<BaseConsumer>,
-    partitions: Arc<[TopicPartition]>,
+    onlooker: Arc<Onlooker>,
 }
 
 /// Where the group stands in one partition.
@@ -30,56 +27,29 @@ pub(super) struct Standing {
 }
 
 impl GroupOffsets {
-    /// Of `group`, in `partitions` partitions of each topic.
-    pub(super) fn of(
-        group: &str,
-        bootstrap: &str,
-        topics: &[&str],
-        partitions: i32,
-    ) -> Result<Self, KafkaError> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", bootstrap).set("group.id", group);
-        let of_topic = |topic: &&str| {
-            let topic: Arc<str> = (*topic).into();
-            (0..partitions).map(move |partition| TopicPartition { topic: Arc::clone(&topic), partition })
-        };
-        Ok(Self {
-            consumer: Arc::new(config.create()?),
-            partitions: topics.iter().flat_map(of_topic).collect(),
-        })
+    /// Of the pipeline with these settings.
+    pub(super) async fn of(settings: ConsumerSettings) -> Result<Self, QuickstartError> {
+        let connect = move || Onlooker::connect(&settings.group_id, &settings, PATIENCE);
+        let onlooker = beside(connect).await??.with_patience(PATIENCE);
+        Ok(Self { onlooker: Arc::new(onlooker) })
     }
 
     /// Where the group stands now, in each partition.
-    pub(super) async fn ask(&self) -> Result<Vec<Standing>, KafkaError> {
-        let asking = self.clone();
-        // librdkafka blocks until the broker has answered.
-        match tokio::task::spawn_blocking(move || asking.ask_blocking()).await {
-            Ok(standings) => standings,
-            Err(_) => Err(KafkaError::Canceled),
-        }
-    }
-
-    fn ask_blocking(&self) -> Result<Vec<Standing>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for source in self.partitions.iter() {
-            list.add_partition(&source.topic, source.partition);
-        }
-        let committed = self.consumer.committed_offsets(list, REQUEST)?;
-        let standing = |source: &TopicPartition| {
-            let found = committed.find_partition(&source.topic, source.partition);
-            let found =
-                found.ok_or(KafkaError::OffsetFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
-            // The call succeeds although the answer for one partition is an error.
-            found.error()?;
-            let committed = match found.offset() {
-                Offset::Offset(offset) => offset,
-                _ => 0,
-            };
-            let (_, end) = self.consumer.fetch_watermarks(&source.topic, source.partition, REQUEST)?;
-            Ok(Standing { source: source.clone(), committed, end })
+    pub(super) async fn ask(&self) -> Result<Vec<Standing>, QuickstartError> {
+        let onlooker = Arc::clone(&self.onlooker);
+        let standings = beside(move || onlooker.standings()).await??;
+        let standing = |kafka::Standing { source, committed, end, .. }| Standing {
+            source,
+            committed: committed.unwrap_or(0),
+            end,
         };
-        self.partitions.iter().map(standing).collect()
+        Ok(standings.into_iter().map(standing).collect())
     }
+}
+
+/// Lets something block beside the runtime: librdkafka waits until the broker has answered.
+async fn beside<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<T, QuickstartError> {
+    tokio::task::spawn_blocking(wait).await.map_err(|_| QuickstartError::Stopped)
 }
 
 impl Standing {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::slots::Slot;
 use crate::event::TopicPartition;
-use crate::kafka::gaps::{Acknowledgements, Gap, Search};
+use crate::kafka::gaps::{Gap, Search};
+use crate::kafka::look_ups::PartitionWatch;
 
 /// The wait after a look that failed, and before a partition is assigned again that has not moved since
 /// it was: it is reported as soon as it is.
@@ -30,7 +31,7 @@ pub(super) struct Doubts {
     /// Looks for the end of a corrupt stretch: one partition after the other.
     pub(super) search: Option<Search>,
     /// Looks for acknowledgements, while a partition waits at a gap.
-    pub(super) acknowledgements: Option<Acknowledgements>,
+    pub(super) acknowledgements: Option<PartitionWatch>,
 }
 
 impl Doubts {

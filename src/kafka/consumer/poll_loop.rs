@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::committer::{CommitBell, CommitSettings, Committer};
 use super::doubts::Doubts;
 use super::idle::Idle;
-use super::log_ends::LogEnds;
+use super::log_ends::watch_log_ends;
 use super::reports::Reports;
 use super::screen::Screen;
 use super::slots::Slots;
@@ -33,6 +33,7 @@ use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
 use crate::event::{DropReason, TopicPartition};
 use crate::kafka::client::{Cause, ConsumerError, RebalanceRequest, RelayConsumer, RelayContext, cause_of};
+use crate::kafka::look_ups::PartitionWatch;
 use crate::kafka::source::{ConsumerSettings, StartPosition, consumer_config};
 
 /// The longest a poll blocks: how soon a stop is noticed when nothing comes.
@@ -93,7 +94,7 @@ pub(super) struct PollLoop<S, P> {
     /// Notices partitions that stand still.
     watchdog: Watchdog,
     /// Where logs end, for the watchdog and the lag.
-    pub(super) log_ends: LogEnds,
+    pub(super) log_ends: PartitionWatch,
     /// Notices topics that cannot be read any more.
     pub(super) topics: TopicWatch,
     /// Until when a stop drains, once it does: no revocation may take longer.
@@ -152,7 +153,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             Arc::clone(&parts.reports),
         )
         .map_err(ConsumerError::Thread)?;
-        let log_ends = LogEnds::watch(Arc::clone(&consumer), parts.stall_after / LOOKS_AT_ENDS)
+        let log_ends = watch_log_ends(Arc::clone(&consumer), parts.stall_after / LOOKS_AT_ENDS)
             .map_err(ConsumerError::Thread)?;
         let half_poll_interval = max_poll_interval(&config) / 2;
         let lanes = lanes(committer.bell().clone());

@@ -18,7 +18,7 @@ use super::watchdog::figures_of;
 use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
 use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
-use crate::kafka::gaps::{Acknowledgements, Found, Gap, GapCause, Search};
+use crate::kafka::gaps::{Found, Gap, GapCause, Search, watch_acknowledgements};
 use crate::kafka::look_ups::Start;
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
@@ -92,7 +92,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         self.parts.reports.waits_at(&waiting);
         if self.doubts.acknowledgements.is_none() {
-            match Acknowledgements::watch(&self.parts.settings) {
+            match watch_acknowledgements(&self.parts.settings) {
                 Ok(watching) => self.doubts.acknowledgements = Some(watching),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for acknowledgements of gaps, trying again")
@@ -103,7 +103,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         acknowledgements.want(waiting.iter().map(|gap| gap.source.clone()).collect());
         let mut again = Vec::new();
         for slot in self.slots.iter_mut().filter(|slot| slot.gap.is_some() && !slot.acknowledged) {
-            if acknowledgements.has(slot.source(), slot.next) {
+            if acknowledgements.of(slot.source()) == Some(slot.next) {
                 tracing::info!(partition = %slot.source(), position = slot.next, "the gap was acknowledged");
                 slot.acknowledged = true;
                 again.push(slot.source().clone());

@@ -8,11 +8,9 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
@@ -20,7 +18,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::gap::{Gap, GapCause};
 use super::readability::is_readable;
 use crate::event::{TopicPartition, offset_after};
-use crate::kafka::client::{ConsumerError, RelayConsumer, client_beside, partition_list};
+use crate::kafka::client::{ConsumerError, RelayConsumer, client_beside};
+use crate::kafka::look_ups::{PartitionWatch, committed_offsets};
 use crate::kafka::onlookers::Standing;
 use crate::kafka::source::ConsumerSettings;
 
@@ -103,50 +102,23 @@ impl GapKeeper {
     }
 }
 
-/// Looks for acknowledgements, on a thread of its own, for as long as it lives.
-#[derive(Debug)]
-pub(in crate::kafka) struct Acknowledgements {
-    wanted: Arc<Mutex<Vec<TopicPartition>>>,
-    found: Arc<Mutex<HashMap<TopicPartition, i64>>>,
-    /// Dropping it ends the thread.
-    _alive: Sender<()>,
-}
-
-impl Acknowledgements {
-    /// Starts to look for acknowledgements of a pipeline's gaps.
-    pub(in crate::kafka) fn watch(settings: &ConsumerSettings) -> std::io::Result<Self> {
-        let (alive, ended) = bounded(0);
-        let (wanted, found) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<HashMap<_, _>>>::default());
-        let settings = settings.clone();
-        let (sources, offsets) = (Arc::clone(&wanted), Arc::clone(&found));
-        thread::Builder::new().name("gaps".to_owned()).spawn(move || {
-            let group = acknowledgement_group(&settings.group_id);
-            let mut client = None;
-            let mut told = false;
-            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                let sources = sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                match look(&mut client, || client_beside(&settings, &group), &sources) {
-                    Ok(looked) => *offsets.lock().unwrap_or_else(PoisonError::into_inner) = looked,
-                    Err(error) if !told => {
-                        told = true;
-                        tracing::warn!(%error, "cannot look for acknowledgements of gaps, trying again");
-                    }
-                    Err(_) => {}
+/// Starts to look for acknowledgements of a pipeline's gaps: the positions that were acknowledged last.
+pub(in crate::kafka) fn watch_acknowledgements(
+    settings: &ConsumerSettings,
+) -> std::io::Result<PartitionWatch> {
+    let group = acknowledgement_group(&settings.group_id);
+    let settings = settings.clone();
+    let (mut client, mut told) = (None, false);
+    PartitionWatch::start("gaps", LOOK, move |sources| {
+        let looked = look(&mut client, || client_beside(&settings, &group), sources);
+        looked
+            .inspect_err(|error| {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "cannot look for acknowledgements of gaps, trying again");
                 }
-            }
-        })?;
-        Ok(Self { wanted, found, _alive: alive })
-    }
-
-    /// The partitions that wait now.
-    pub(in crate::kafka) fn want(&self, sources: Vec<TopicPartition>) {
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = sources;
-    }
-
-    /// Whether somebody has acknowledged the gap at this position.
-    pub(in crate::kafka) fn has(&self, source: &TopicPartition, position: i64) -> bool {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).get(source) == Some(&position)
-    }
+            })
+            .ok()
+    })
 }
 
 /// What a group has committed, asked through a client that is made when there is none yet: one that cannot be
@@ -163,23 +135,15 @@ fn look(
     Ok(committed(consumer, sources)?)
 }
 
-/// What a group has committed. Each element's own error counts: a look-up that failed is not "none".
+/// What a group has committed, where it has.
 fn committed(
     consumer: &RelayConsumer,
     sources: &[TopicPartition],
 ) -> KafkaResult<HashMap<TopicPartition, i64>> {
     // Nothing is assigned: what comes is a request for a token, if anything.
     drop(consumer.poll(Duration::ZERO));
-    let list = consumer.committed_offsets(partition_list(sources), REQUEST)?;
-    let mut found = HashMap::new();
-    for element in list.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            let source = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-            found.insert(source, offset);
-        }
-    }
-    Ok(found)
+    let found = committed_offsets(consumer, sources, REQUEST)?;
+    Ok(found.into_iter().filter_map(|(source, found)| Some((source, found.offset?))).collect())
 }
 
 #[cfg(test)]

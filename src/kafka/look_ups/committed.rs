@@ -1,11 +1,17 @@
 //! What a group has committed for a partition, and what its commits carry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 
-use crate::kafka::client::readable;
+use super::questions::check_elements;
+use crate::event::TopicPartition;
+use crate::kafka::client::{RelayConsumer, partition_list, readable};
 
 /// Begins the metadata of every commit of this program. Behind it stands how many partitions the topic had at
 /// the group's first commit; see [`look_up`](super::look_up).
@@ -19,9 +25,28 @@ pub(in crate::kafka) struct Committed {
     pub(in crate::kafka) first_partition_count: Option<i32>,
 }
 
+/// Asks once what the client's group has committed for each of these partitions.
+///
+/// # Errors
+/// Kafka's, for all of them or for one: a look-up that failed is not "none".
+pub(in crate::kafka) fn committed_offsets(
+    consumer: &RelayConsumer,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> KafkaResult<BTreeMap<TopicPartition, Committed>> {
+    let list = consumer.committed_offsets(partition_list(partitions), timeout)?;
+    check_elements(&list)?;
+    let found = list.elements().into_iter().map(|element| {
+        let source = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+        let committed = Committed::of(&element);
+        (source, committed)
+    });
+    Ok(found.collect())
+}
+
 impl Committed {
     /// What one element of the group's answer says, which has no error.
-    pub(super) fn of(element: &TopicPartitionListElem<'_>) -> Self {
+    fn of(element: &TopicPartitionListElem<'_>) -> Self {
         let offset = match element.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,

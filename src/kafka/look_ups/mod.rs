@@ -4,12 +4,14 @@
 
 mod committed;
 mod group;
+mod partition_watch;
 mod questions;
 mod start;
 #[cfg(test)]
 mod tests;
 
-pub(super) use committed::commit_metadata;
+pub(super) use committed::{commit_metadata, committed_offsets};
 pub use group::{Member, Membership};
+pub(super) use partition_watch::PartitionWatch;
 pub(super) use questions::LookUps;
 pub(super) use start::{Start, Terms, look_up};

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::committed::Committed;
+use super::committed::{Committed, committed_offsets};
 use crate::event::TopicPartition;
 use crate::kafka::client::{Cause, RelayConsumer, StartError, cause_of, partition_count, partition_list};
 use crate::kafka::source::StartPosition;
@@ -41,17 +41,7 @@ impl LookUps<'_> {
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Committed>, StartError> {
         self.retry("the group's committed offsets", |timeout| {
-            let list = self.consumer.committed_offsets(partition_list(partitions), timeout)?;
-            check_elements(&list)?;
-            Ok(list
-                .elements()
-                .iter()
-                .map(|element| {
-                    let source =
-                        TopicPartition { topic: element.topic().into(), partition: element.partition() };
-                    (source, Committed::of(element))
-                })
-                .collect())
+            committed_offsets(self.consumer, partitions, timeout)
         })
     }
 
@@ -203,7 +193,7 @@ impl LookUps<'_> {
 
 /// A look-up that fails says `Ok` as a whole and carries its errors per element, with an offset that
 /// looks like "none".
-fn check_elements(list: &TopicPartitionList) -> Result<(), KafkaError> {
+pub(super) fn check_elements(list: &TopicPartitionList) -> Result<(), KafkaError> {
     list.elements().iter().try_for_each(|element| element.error())
 }
 

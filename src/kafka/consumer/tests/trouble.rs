@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::super::log_ends::LogEnds;
+use super::super::log_ends::watch_log_ends;
 use super::scene::{Broker, TOPIC, delivery, start_with, wait_until};
 use crate::event::TopicPartition;
 use crate::kafka::client::RelayContext;
@@ -24,7 +24,7 @@ fn where_a_log_ends_is_known_without_a_fetch() {
         .set("group.id", "ends")
         .create_with_context(RelayContext::default())
         .unwrap();
-    let ends = LogEnds::watch(Arc::new(consumer), Duration::from_millis(10)).unwrap();
+    let ends = watch_log_ends(Arc::new(consumer), Duration::from_millis(10)).unwrap();
     let source = |partition| TopicPartition { topic: TOPIC.into(), partition };
     broker.produce(1, ["e"; 3]);
     ends.want(vec![source(0), source(1)]);
