@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Broker, KafkaBroker, Recipe, Said, Tally, command, wait_until};
@@ -162,6 +163,40 @@ fn a_group_that_was_reset_reads_again_from_there() {
     relay.stop();
     assert_eq!(actions.read().len(), lines + 150);
     assert!(actions.read()[lines..].iter().all(|line| line.place().offset >= 50));
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_process_whose_group_was_moved_back_while_it_slept_says_how_many_records_come_again() {
+    let scene = scene("offsets-behind-its-back");
+    let topic = scene.topic("versioned", PARTITIONS);
+    scene.feeder().change_logs(&topic, PARTITIONS, 300);
+    let recipe = scene.recipe().change_logs(&topic);
+    let mut actions = scene.action_log();
+    let relay = scene.run_until_ready(&[&recipe]);
+    let committed = scene.committed(&[(&topic, PARTITIONS)]);
+    wait_until("everything to be committed", ALL_FINISHED, || committed.sum() == Some(300));
+    let lines = actions.read().len();
+
+    relay.signal(Signal::STOP);
+    let reset = ["reset", "--to", "30", "--topic", &topic, "--partition", "1", "--yes"];
+    // Refused until the session of the process that sleeps is over.
+    wait_until("the group to be moved", ALL_FINISHED, || {
+        offsets(&recipe, scene.directory(), &reset).code == Some(0)
+    });
+    relay.signal(Signal::CONT);
+    wait_until("what comes again", ALL_FINISHED, || actions.read().len() >= lines + 70);
+    let log = relay.stop_and_tell();
+    let again = actions.read().split_off(lines);
+    assert!(again.iter().all(|line| line.place().partition == 1 && line.place().offset >= 30), "{again:?}");
+    assert_eq!(again.len(), 70);
+    let warnings: Vec<&str> =
+        log.lines().filter(|line| line.contains("before what Kafka had confirmed")).collect();
+    let [warning] = warnings[..] else { panic!("one partition was moved: {log}") };
+    assert!(
+        warning.contains("stands 70 records before") && warning.contains(&format!("{topic}[1]")),
+        "{warning}"
+    );
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             }
         };
         self.reset &= !reset;
+        self.warn_of_older_offsets(&starts);
         let slots: Vec<Slot> = starts.iter().map(|start| self.open_slot(start)).collect();
         for slot in &slots {
             self.topics.exists(&slot.source().topic);
@@ -73,7 +74,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             stop.is_cancelled()
         };
         let had_commit: Vec<TopicPartition> =
-            partitions.iter().filter(|source| self.slots.had_commit(source)).cloned().collect();
+            partitions.iter().filter(|source| self.slots.left_at(source).is_some()).cloned().collect();
         let terms = Terms {
             group: &settings.group_id,
             policy: self.start,
@@ -82,6 +83,25 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             at_most: self.half_poll_interval,
         };
         look_ups::look_up(&self.consumer, partitions, terms, &stopped)
+    }
+
+    /// Says where the group stands before what this process knows to be committed. Commits of a member never go
+    /// back, so somebody else has moved the group, or Kafka has lost some of what it had confirmed: either way
+    /// what lies between acts again, and nobody else can say why.
+    fn warn_of_older_offsets(&self, starts: &[Start]) {
+        for Start { source, committed, .. } in starts {
+            if let (Some(known), Some(committed)) = (self.slots.left_at(source), *committed)
+                && committed < known
+            {
+                tracing::warn!(
+                    partition = %source,
+                    committed,
+                    known,
+                    "the group stands {} records before what Kafka had confirmed to this process: somebody reset the group, the topic was created again, or Kafka lost commits; these records come again",
+                    known - committed
+                );
+            }
+        }
     }
 
     /// Gives partitions up: finishes what runs, commits it a last time, and tells librdkafka, all

@@ -1,7 +1,7 @@
 //! The partitions that are assigned now, as the polling thread holds them: found per record without a
 //! lock, and without a map look-up while records come from one partition in a row.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rdkafka::Message;
@@ -75,8 +75,8 @@ pub(super) struct Slots {
     /// one of its partitions is assigned, so this is emptied at every change of the assignment.
     by_address: HashMap<(usize, i32), usize>,
     last: Option<((usize, i32), usize)>,
-    /// Partitions that were given up and of which the group had committed an offset by then.
-    had_commit: BTreeSet<TopicPartition>,
+    /// Partitions that were given up, and what the group had committed of each by then.
+    left_at: BTreeMap<TopicPartition, i64>,
 }
 
 impl Slots {
@@ -121,14 +121,15 @@ impl Slots {
             .into_iter()
             .partition(|slot: &Slot| partitions.contains(slot.source()));
         self.slots = kept;
-        let committed = removed.iter().filter(|slot| slot.epoch.committed_offset().is_some());
-        self.had_commit.extend(committed.map(|slot| slot.source().clone()));
+        let committed =
+            removed.iter().filter_map(|slot| Some((slot.source().clone(), slot.epoch.committed_offset()?)));
+        self.left_at.extend(committed);
         removed
     }
 
-    /// Whether this partition was given up here at some time when the group had committed an offset of it.
-    pub(super) fn had_commit(&self, source: &TopicPartition) -> bool {
-        self.had_commit.contains(source)
+    /// What the group had committed of this partition when it was last given up here, if anything.
+    pub(super) fn left_at(&self, source: &TopicPartition) -> Option<i64> {
+        self.left_at.get(source).copied()
     }
 
     /// The slot at an index that [`Slots::index_of`] gave since the last change.
@@ -214,15 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_is_given_up_is_remembered_if_the_group_had_committed_an_offset_of_it() {
+    fn a_partition_that_is_given_up_is_remembered_with_what_the_group_had_committed_of_it() {
         let source = |partition| TopicPartition { topic: "t".into(), partition };
         let mut slots = moved(5);
         let young = Start { source: source(1), offset: 0, committed: None, metadata: "".into() };
         slots.add([Slot::new(&young, Route::ChangeLog, None)]);
-        assert!(!slots.had_commit(&source(0)), "it is still here");
+        assert_eq!(slots.left_at(&source(0)), None, "it is still here");
         slots.remove(&[source(0), source(1)]);
-        assert!(slots.had_commit(&source(0)));
-        assert!(!slots.had_commit(&source(1)), "nobody has committed anything of it");
+        assert_eq!(slots.left_at(&source(0)), Some(3));
+        assert_eq!(slots.left_at(&source(1)), None, "nobody has committed anything of it");
     }
 
     #[test]
