@@ -97,6 +97,14 @@ impl LaneEntrance {
     }
 }
 
+/// What was gathered goes to the lane even so: its bytes are the budget's until the lane puts it down, also where
+/// the partition is lost and nothing of it begins any more.
+impl Drop for LaneEntrance {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 impl<P: Processor> Lanes<P> {
     /// Lanes that run on `runtime` and hand events to `processor`.
     pub fn new(runtime: Handle, processor: Arc<P>, budget: Arc<Budget>, settings: &DeliverySettings) -> Self {

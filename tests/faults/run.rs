@@ -18,6 +18,9 @@ use crate::scale::{Scale, Size};
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// The bytes of records that a process holds.
+const HELD: &str = "datahub_relay_in_flight_bytes";
+
 /// What most rows are fed: one record in ten is dropped by the filter, a few cannot be decoded.
 pub(crate) const USUAL: Mix = Mix { dropped: 100, bad: 2, schema_id: None };
 
@@ -277,7 +280,10 @@ impl<'a> Run<'a> {
             Some((ended, log)) => {
                 Err(self.break_off(format!("a process ended by itself, {ended:?}:\n{log}")))
             }
-            None => Ok(()),
+            // Whatever became of an event, of its assignment or of its lane: its bytes are not held for ever.
+            None => self.wait("no record to be held in memory", || {
+                relays.iter().all(|relay| relay.metric(HELD, &[]) == Some(0.0))
+            }),
         }
     }
 

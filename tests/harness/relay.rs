@@ -20,6 +20,9 @@ const READY: Duration = Duration::from_secs(60);
 /// From a signal to the end, where nothing hangs.
 pub(crate) const END: Duration = Duration::from_secs(30);
 
+/// What a process says that has stopped and may still be a member of its group.
+const NOT_LEFT: [&str; 2] = ["a rebalance during the stop was not answered", "the consumer does not close"];
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -164,11 +167,24 @@ impl Relay {
     }
 
     /// The same, and returns what the process wrote to standard error.
-    pub(crate) fn stop_and_tell(mut self) -> String {
+    pub(crate) fn stop_and_tell(self) -> String {
         self.signal(Signal::TERM);
+        self.has_stopped()
+    }
+
+    /// Expects that a signal sent before stops the process, that it exits with 0 and leaves its group. Returns what
+    /// it wrote to standard error.
+    pub(crate) fn has_stopped(mut self) -> String {
         let ended = self.wait_for_end(END);
-        assert_eq!(ended, Ended::Code(0), "a clean stop; the log:\n{}", self.log());
-        self.log()
+        let log = self.log();
+        assert_eq!(ended, Ended::Code(0), "a clean stop; the log:\n{log}");
+        for words in NOT_LEFT {
+            assert!(
+                !log.contains(words),
+                "a dead member holds its partitions for a session; the log:\n{log}"
+            );
+        }
+        log
     }
 
     /// How many partitions the process has; `None` if it does not say.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Observer, Tally, wait_until};
+use rustix::process::Signal;
+
+use crate::harness::{Answer, Observer, Recipe, Tally, WebhookServer, wait_until};
 use crate::scene;
 
 const SHARED_OUT: Duration = Duration::from_secs(60);
@@ -66,4 +68,30 @@ fn a_member_without_a_partition_is_ready_and_harms_nobody() {
     tally.assert_nothing_lost(&feeder.fed());
     tally.assert_nothing_repeated();
     observer.finish();
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_member_that_is_given_partitions_while_it_stops_leaves_the_group_all_the_same() {
+    // Long enough for the other one to leave and for the group to notice.
+    const ACTION: Duration = Duration::from_secs(8);
+    let scene = scene("members-stop");
+    let topic = scene.topic("versioned", 2);
+    let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
+    let of_topic = |recipe: Recipe| recipe.change_logs(&topic).post_to(&server.url());
+    let first = scene.run_until_ready(&[&of_topic(scene.recipe())]);
+    let second = scene.run_until_ready(&[&of_topic(scene.recipe_of_second_member())]);
+    wait_until("each to have a partition", SHARED_OUT, || {
+        [&first, &second].iter().all(|member| member.assigned() == Some(1))
+    });
+    // One record: only one of them has something to finish, whichever it is.
+    scene.feeder().change_logs(&topic, 2, 1);
+    wait_until("the action to be under way", SHARED_OUT, || server.requests() > 0);
+
+    first.signal(Signal::TERM);
+    second.signal(Signal::TERM);
+    first.has_stopped();
+    second.has_stopped();
+    assert_eq!(scene.committed(&[(&topic, 2)]).known_sum(), 1);
+    assert_eq!(server.requests(), 1, "nothing comes again");
 }

@@ -133,3 +133,19 @@ async fn ordered_by_partition_each_partition_has_one_event_under_way() {
         assert!(of_partition.is_sorted(), "{of_partition:?}");
     }
 }
+
+#[tokio::test]
+async fn what_an_entrance_has_gathered_is_not_held_for_ever_when_its_partition_is_lost() {
+    let (lanes, waiting) = lanes(Ordering::Partition, None);
+    let mut entrance = lanes.open_for_partition();
+    let mut lost = delivery(0, 0);
+    lost.record.value = Some(vec![0; 100]);
+    let (epoch, budget) = (Arc::clone(&lost.epoch), Arc::clone(&lanes.budget));
+    budget.take(lost.record.held_bytes());
+    entrance.push(lost);
+    epoch.close();
+    drop(entrance);
+    tokio::time::timeout(PATIENCE, lanes.close().wait()).await.expect("the lane ends");
+    assert_eq!(budget.held_bytes(), 0);
+    assert!(waiting.ended.lock().unwrap().is_empty(), "nothing of it begins");
+}

@@ -16,7 +16,7 @@ use crate::kafka::look_ups::{self, Start, Terms};
 
 /// What the last commit gets of the time for a drain, so that one slow action does not cost what all
 /// others have finished.
-const LAST_COMMIT: Duration = Duration::from_secs(2);
+pub(super) const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// How often a drain shows that this thread lives.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
@@ -111,9 +111,14 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if lost {
             tracing::warn!(partitions = partitions.len(), "assignment lost: nothing of it is committed");
         } else {
-            let given_up = |slot: &Slot| partitions.contains(slot.source());
+            // What a stop has closed is committed already.
+            let given_up =
+                |slot: &Slot| partitions.contains(slot.source()) && !slot.epoch.closed().is_cancelled();
             let deadline = Instant::now() + self.drain_timeout;
-            self.drain_and_commit(given_up, self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline)));
+            let deadline = self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline));
+            let time = deadline.saturating_duration_since(Instant::now());
+            self.drain(given_up, deadline - LAST_COMMIT.min(time / 4));
+            self.commit_last(given_up, deadline);
         }
         self.resume_before_leaving(partitions);
         self.report_received();
@@ -128,7 +133,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         self.log_ends.forget(partitions);
         self.idle.came();
         self.committer.watch(self.slots.committables());
-        answer_revocation(&self.consumer, partitions).map_err(ConsumerError::Assignment)?;
+        // librdkafka asks back all that the group gave. It refuses the whole answer, and never leaves the group, if
+        // that names a partition that was not taken, as one that came during a stop.
+        let given_back: Vec<TopicPartition> = removed.iter().map(|slot| slot.source().clone()).collect();
+        answer_revocation(&self.consumer, &given_back).map_err(ConsumerError::Assignment)?;
         let kind = if lost { RebalanceKind::Lost } else { RebalanceKind::Revoked };
         self.parts.reports.rebalanced(kind, self.slots.len());
         Ok(())
@@ -147,9 +155,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
     }
 
-    /// Lets what runs on these partitions finish and commits it. Nothing of them begins any more but
-    /// events below the highest started one.
-    pub(super) fn drain_and_commit(&mut self, given_up: impl Fn(&Slot) -> bool, deadline: Instant) {
+    /// Lets what runs on these partitions finish. Nothing of them begins any more but events below the highest
+    /// started one.
+    fn drain(&mut self, given_up: impl Fn(&Slot) -> bool, until: Instant) {
         // Events below the highest started one may still wait in an entrance.
         self.flush();
         let epochs: Vec<_> =
@@ -157,26 +165,30 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         epochs.iter().for_each(|epoch| epoch.drain());
         self.committer.hurry();
         let drained = || epochs.iter().all(|epoch| epoch.is_drained());
-        let time = deadline.saturating_duration_since(Instant::now());
-        let drain_by = deadline - LAST_COMMIT.min(time / 4);
-        while !drained() && Instant::now() < drain_by {
-            let left = drain_by.saturating_duration_since(Instant::now());
+        while !drained() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
             self.parts.budget.wait_for(left.min(SIGN_OF_LIFE), drained);
             self.parts.reports.polling();
         }
-        if !drained() {
+    }
+
+    /// Commits a last time what is finished of these partitions, which are drained or have had the time for it, and
+    /// says what comes again.
+    pub(super) fn commit_last(&self, given_up: impl Fn(&Slot) -> bool, deadline: Instant) {
+        let given_up: Vec<&Slot> = self.slots.iter().filter(|slot| given_up(slot)).collect();
+        if !given_up.iter().all(|slot| slot.epoch.is_drained()) {
             tracing::warn!("actions did not finish within the drain time; their events come again");
         }
-        for epoch in &epochs {
-            let events = epoch.finished_above();
+        for slot in &given_up {
+            let events = slot.epoch.finished_above();
             if events > 0 {
                 tracing::warn!(
-                    partition = %epoch.source(), events,
+                    partition = %slot.source(), events,
                     "finished events come again: one below them is not finished, it waits for its next attempt or takes too long"
                 );
             }
         }
-        let last = self.slots.iter().filter(|slot| given_up(slot)).map(Slot::committable).collect();
+        let last = given_up.iter().map(|slot| slot.committable()).collect();
         if !self.committer.commit_finally(last, deadline) {
             tracing::warn!("the last commit was not confirmed in time; what it covered may come again");
         }

@@ -8,13 +8,11 @@ use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 
 use super::poll_loop::PollLoop;
+use super::rebalance::LAST_COMMIT;
 use super::screen::Screen;
 use crate::delivery::Processor;
 use crate::event::TopicPartition;
 use crate::kafka::client::{ConsumerError, RelayConsumer, StartError, partition_list};
-
-/// What the last commit gets, also where the drain has used all of its time.
-const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// How long to wait for each of: the lanes, the committer, the group, the end of the consumer.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -30,7 +28,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             let deadline = Instant::now() + self.drain_timeout;
             self.stop_by = Some(deadline);
             self.drain_while_polling(deadline);
-            self.drain_and_commit(|_| true, deadline.max(Instant::now() + LAST_COMMIT));
+            // The last commit gets its time also where the drain has used all of it.
+            self.commit_last(|_| true, deadline.max(Instant::now() + LAST_COMMIT));
         }
         self.slots.iter().for_each(|slot| slot.epoch.close());
         self.report();
@@ -62,6 +61,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     fn drain_while_polling(&mut self, deadline: Instant) {
         self.flush();
         self.slots.iter().for_each(|slot| slot.epoch.drain());
+        self.committer.hurry();
         let sources: Vec<TopicPartition> = self.slots.iter().map(|slot| slot.source().clone()).collect();
         if let Err(error) = self.consumer.pause(&partition_list(&sources)) {
             tracing::debug!(%error, "cannot pause for the drain");
