@@ -36,6 +36,9 @@ const STANDSTILL: Duration = Duration::from_secs(7);
 /// more members.
 const JOIN: Duration = Duration::from_secs(60);
 
+/// How long asking for the members may take: longer than whoever asks tries, whose own error says more.
+const ASK: Duration = Duration::from_secs(120);
+
 /// How long leaving may take. Who does not leave in time counts until its session is over.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -100,18 +103,17 @@ impl SoleMember {
         let keeper = Keeper { consumer, until, joined, pulse: Arc::clone(&member.pulse), _end: end };
         let thread = thread::Builder::new().name("sole member".to_owned());
         thread.spawn(move || keeper.keep()).map_err(ConsumerError::Thread)?;
-        let deadline = Instant::now() + JOIN;
-        loop {
-            match has_joined.recv_timeout(POLL) {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => return Err(unseen(error.to_string())),
-                Err(_) if stopped() => return Err(SoleMemberError::Stopped { group: group.to_owned() }),
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-                Err(_) => return Err(unseen(format!("no answer in {} s", JOIN.as_secs()))),
-            }
-        }
-        // After joining: of two who try at once, the later one finds the other.
-        match Onlooker::connect(group, &settings, JOIN)?.members() {
+        heard(&has_joined, group, JOIN, stopped)?.map_err(|error| unseen(error.to_string()))?;
+        // After joining: of two who try at once, the later one finds the other. On a thread of its own, since
+        // brokers that do not answer are waited for, and a stop is not to be.
+        let (asked, answer) = bounded(1);
+        let ask = move || {
+            let onlooker = Onlooker::connect(&settings.group_id, &settings, JOIN);
+            // Where this fails it was stopped meanwhile.
+            let _ = asked.send(onlooker.map(|onlooker| onlooker.members()));
+        };
+        thread::Builder::new().name("members".to_owned()).spawn(ask).map_err(ConsumerError::Thread)?;
+        match heard(&answer, group, ASK, stopped)?? {
             Ok(Membership::Members(members)) if members.len() == 1 => Ok(member),
             Ok(Membership::Members(members)) => {
                 let members: Vec<String> = members.iter().map(described).collect();
@@ -135,6 +137,27 @@ impl Drop for SoleMember {
         self.alive = None;
         if self.ended.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
             tracing::debug!("the group could not be left in time");
+        }
+    }
+}
+
+/// What comes within `patience`, unless `stopped` says so first.
+fn heard<T>(
+    from: &Receiver<T>,
+    group: &str,
+    patience: Duration,
+    stopped: &dyn Fn() -> bool,
+) -> Result<T, SoleMemberError> {
+    let (group, deadline) = (group.to_owned(), Instant::now() + patience);
+    loop {
+        match from.recv_timeout(POLL) {
+            Ok(told) => return Ok(told),
+            Err(_) if stopped() => return Err(SoleMemberError::Stopped { group }),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(_) => {
+                let why = format!("no answer in {} s", patience.as_secs());
+                return Err(SoleMemberError::Unseen { group, why });
+            }
         }
     }
 }

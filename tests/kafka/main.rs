@@ -33,6 +33,7 @@ mod permissions;
 mod registry_outage;
 mod replay;
 mod replay_elsewhere;
+mod replay_stopped;
 mod reset_offsets;
 mod routes;
 mod start_position;

@@ -194,7 +194,10 @@ fn topic_of<'a>(args: &SourceArgs, recipe: Option<&'a Recipe>) -> Option<(&'a Re
 
 /// The letters of which a topic says that they were replayed.
 async fn receipts_in(recipe: &Recipe, topic: &str) -> Result<HashSet<LetterKey>, CommandError> {
-    let mut records = TopicLetters::open(recipe, topic).map_err(CommandError::Said)?;
+    // On a thread of its own: a replay that is stopped while brokers do not answer leaves its group at once.
+    let (of, named) = (recipe.clone(), topic.to_owned());
+    let opening = tokio::task::spawn_blocking(move || TopicLetters::open(&of, &named));
+    let mut records = opening.await.map_err(CommandError::said)?.map_err(CommandError::Said)?;
     let mut known = HashSet::new();
     while let Some(record) = records.next_record().await.map_err(CommandError::Said)? {
         known.extend(receipt_of(&record));
