@@ -1,7 +1,4 @@
 //! The protocols that a group can speak.
-
-use serde_json::Value;
-
 use crate::harness::Recipe;
 
 /// How a group shares its partitions.
@@ -33,11 +30,7 @@ impl Protocol {
         match self {
             Self::Cooperative => classic(recipe, "cooperative-sticky"),
             Self::Eager => classic(recipe, "range"),
-            // Session and heartbeat are the broker's then.
-            Self::Broker => recipe
-                .consumer("group.protocol", "consumer")
-                .consumer("session.timeout.ms", Value::Null)
-                .consumer("heartbeat.interval.ms", Value::Null),
+            Self::Broker => recipe.assigned_by_the_brokers(),
         }
     }
 }

@@ -61,6 +61,13 @@ impl Recipe {
         self.set("/source/config/connection/consumer_config", property, value)
     }
 
+    /// Lets the brokers assign, with the group protocol of Kafka 4: session and heartbeat are theirs then.
+    pub(crate) fn assigned_by_the_brokers(self) -> Self {
+        self.consumer("group.protocol", "consumer")
+            .consumer("session.timeout.ms", Value::Null)
+            .consumer("heartbeat.interval.ms", Value::Null)
+    }
+
     /// Sets a key of `options`.
     pub(crate) fn option(self, key: &str, value: impl Into<Value>) -> Self {
         self.set("/options", key, value)

@@ -73,12 +73,22 @@ fn a_member_without_a_partition_is_ready_and_harms_nobody() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_member_that_is_given_partitions_while_it_stops_leaves_the_group_all_the_same() {
+    given_partitions_while_it_stops("members-stop", |recipe| recipe);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_member_that_the_broker_gives_partitions_while_it_stops_leaves_the_group_all_the_same() {
+    given_partitions_while_it_stops("members-stop-kip-848", Recipe::assigned_by_the_brokers);
+}
+
+fn given_partitions_while_it_stops(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
     // Long enough for the other one to leave and for the group to notice.
     const ACTION: Duration = Duration::from_secs(8);
-    let scene = scene("members-stop");
+    let scene = scene(test);
     let topic = scene.topic("versioned", 2);
     let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
-    let of_topic = |recipe: Recipe| recipe.change_logs(&topic).post_to(&server.url());
+    let of_topic = |recipe: Recipe| with_protocol(recipe.change_logs(&topic).post_to(&server.url()));
     let first = scene.run_until_ready(&[&of_topic(scene.recipe())]);
     let second = scene.run_until_ready(&[&of_topic(scene.recipe_of_second_member())]);
     wait_until("each to have a partition", SHARED_OUT, || {

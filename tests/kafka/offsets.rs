@@ -93,12 +93,7 @@ fn nothing_is_moved_while_the_group_has_members() {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn nothing_is_moved_while_the_group_has_members_of_the_brokers_own_protocol() {
-    refused_while_running("offsets-members-kip-848", |recipe| {
-        recipe
-            .consumer("group.protocol", "consumer")
-            .consumer("session.timeout.ms", Value::Null)
-            .consumer("heartbeat.interval.ms", Value::Null)
-    });
+    refused_while_running("offsets-members-kip-848", Recipe::assigned_by_the_brokers);
 }
 
 fn refused_while_running(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
