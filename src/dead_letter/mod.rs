@@ -149,6 +149,16 @@ pub enum StoreError {
         /// The topic.
         topic: String,
     },
+    /// Kafka does not let this user write to the topic.
+    #[error(
+        "cannot store a dead letter in the topic {topic}: {source}; allow this client's user WRITE on the topic {topic}"
+    )]
+    MayNotWrite {
+        /// The topic.
+        topic: String,
+        /// What Kafka said.
+        source: rdkafka::error::KafkaError,
+    },
     /// The producer could not be made.
     #[error("no producer for dead letters: {0}")]
     Producer(crate::kafka::ConsumerError),

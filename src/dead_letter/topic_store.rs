@@ -52,10 +52,13 @@ impl TopicStore {
     /// that a letter for it ends as one for brokers that are slow: the time is over. Whoever is to mend it
     /// needs to know which.
     async fn why_not(&self, source: KafkaError) -> StoreError {
+        let topic = self.topic.clone();
+        if is_refused(&source) {
+            return StoreError::MayNotWrite { topic, source };
+        }
         let timed_out = source.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
         let is_gone = is_missing(&source)
             || (timed_out && matches!(self.probe().await, Err(StoreError::NoTopic { .. })));
-        let topic = self.topic.clone();
         if is_gone { StoreError::NoTopic { topic } } else { StoreError::Topic { topic, source } }
     }
 }
@@ -73,6 +76,7 @@ impl DeadLetterStore for TopicStore {
         match asked {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(source)) if is_missing(&source) => Err(StoreError::NoTopic { topic }),
+            Ok(Err(source)) if is_refused(&source) => Err(StoreError::MayNotWrite { topic, source }),
             Ok(Err(source)) => Err(StoreError::Topic { topic, source }),
             Err(_) => Err(StoreError::Topic { topic, source: KafkaError::Canceled }),
         }
@@ -122,5 +126,14 @@ fn is_missing(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+    )
+}
+
+/// An idempotent producer asks for an id first, for which Kafka wants WRITE on some topic: without any it is the
+/// cluster that is refused.
+fn is_refused(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::{Scene, wait_until};
+use crate::harness::{LetterTopic, Letters as _, Scene, Writer, wait_until};
 
 const SEEN: Duration = Duration::from_secs(60);
 
@@ -33,4 +33,41 @@ fn commits_that_fail_again_and_again_are_said_until_one_is_confirmed() {
     wait_until("everything to be committed", SEEN, || committed.sum() == Some(50));
     wait_until("readiness to say yes", SEEN, || relay.ready() == Some(true));
     relay.stop();
+}
+
+#[test]
+fn a_dead_letter_topic_that_may_not_be_written_to_is_said_until_it_may() {
+    // What Kafka refuses is the letter, or the id that a producer asks for before its first one, where this user
+    // may write to no topic at all.
+    for (request, error) in [
+        (RDKafkaApiKey::Produce, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED),
+        (RDKafkaApiKey::InitProducerId, RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED),
+    ] {
+        let broker = EmbeddedBroker::start(&[]).expect("a broker");
+        let scene = Scene::on(&broker, "embedded-letters-refused");
+        let (topic, letters) = (scene.topic("versioned", 2), scene.topic("letters", 1));
+        let mut feeder = scene.feeder();
+        let bad = feeder.raw(&topic, 0, b"bad");
+        for partition in [0, 1] {
+            feeder.change_log(&topic, partition, Writer::EarlyChangeLog);
+        }
+        feeder.flush();
+        broker.cluster().request_errors(request, &[error; 1000]);
+        let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+        let mut relay = scene.run(&[&recipe]);
+        wait_until("readiness to say what to grant", SEEN, || {
+            let says = format!("allow this client's user WRITE on the topic {letters}");
+            relay.says_no(&[r#""dead_letters":""#, "authorization failed", &says])
+        });
+        let committed = scene.committed(&[(&topic, 2)]);
+        wait_until("the other partition to be committed", SEEN, || committed.sum() == Some(1));
+        assert_eq!(relay.ended(), None);
+
+        broker.cluster().clear_request_errors(request);
+        wait_until("the rest to be committed", SEEN, || committed.sum() == Some(3));
+        wait_until("readiness to say yes", SEEN, || relay.ready() == Some(true));
+        relay.stop();
+        assert_eq!(LetterTopic::new(&broker, &letters).take_new(), Some(vec![bad]), "{request:?}");
+        assert!(scene.dead_letters().read().is_empty());
+    }
 }

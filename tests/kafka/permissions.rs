@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{KafkaBroker, PASSWORD, Recipe, Resource, Tally, command, wait_until};
+use crate::harness::{
+    KafkaBroker, LetterTopic, Letters as _, PASSWORD, Recipe, Relay, Resource, Scene, Tally, Writer, command,
+    wait_until,
+};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(90);
@@ -102,4 +105,83 @@ fn a_pipeline_whose_group_may_not_be_joined_says_so_and_begins_once_it_may() {
     tally.assert_nothing_lost(&fed);
     tally.assert_nothing_repeated();
     relay.stop();
+}
+
+/// Waits until readiness says that this user may not write to the topic of the dead letters.
+fn wait_until_it_asks_for_write(relay: &Relay, letters: &str) {
+    let says = format!("allow this client's user WRITE on the topic {letters}");
+    wait_until("readiness to say what to grant", SEEN, || relay.says_no(&[r#""dead_letters":""#, &says]));
+}
+
+/// The letters of `letters` are those of the records at these places of partition 0, each once, and nothing is in
+/// the file.
+fn assert_stored_once(scene: &Scene<'_>, letters: &str, offsets: &[i64]) {
+    let stored = LetterTopic::new(scene.broker, letters).take_new().expect("the topic can be read");
+    let stored: Vec<_> = stored.iter().map(|place| (place.partition, place.offset)).collect();
+    assert_eq!(stored, offsets.iter().map(|offset| (0, *offset)).collect::<Vec<_>>());
+    assert!(scene.dead_letters().read().is_empty(), "the topic takes it, once it may be written to");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_dead_letter_topic_that_may_not_be_written_to_any_more_holds_the_commit_until_it_may() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("permissions-letters");
+    let (topic, letters) = (scene.topic("versioned", 2), scene.topic("letters", 1));
+    broker.allow("Read", &[Resource::Topic(&topic), Resource::Group(scene.group())]);
+    broker.allow("Write", &[Resource::Topic(&letters)]);
+    let mut feeder = scene.feeder();
+    let first = feeder.raw(&topic, 0, b"bad");
+    let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    let mut relay = scene.run_until_ready(&[&broker.as_limited_user(recipe)]);
+    let committed = scene.committed(&[(&topic, 2)]);
+    wait_until("the first letter to be stored and committed", SEEN, || committed.sum() == Some(1));
+
+    broker.forbid("Write", &[Resource::Topic(&letters)]);
+    let bad = feeder.raw(&topic, 0, b"bad");
+    for partition in [0, 1] {
+        for _ in 0..20 {
+            feeder.change_log(&topic, partition, Writer::EarlyChangeLog);
+        }
+    }
+    feeder.flush();
+    wait_until_it_asks_for_write(&relay, &letters);
+    let held = [((topic.clone(), 0), bad.offset), ((topic.clone(), 1), 20)];
+    wait_until("the other partition to be done and this one to be held", SEEN, || {
+        committed.read() == Some(held.clone().into())
+    });
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
+    assert_eq!(relay.ended(), None);
+
+    broker.allow("Write", &[Resource::Topic(&letters)]);
+    wait_until("the rest to be committed", SEEN, || committed.sum() == Some(42));
+    wait_until("readiness to say yes again", SEEN, || relay.ready() == Some(true));
+    relay.stop();
+    assert_stored_once(&scene, &letters, &[first.offset, bad.offset]);
+    let tally = Tally::of(&mut scene.action_log(), &mut scene.dead_letters());
+    assert_eq!(tally.finished(), 40);
+    tally.assert_nothing_repeated();
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_dead_letter_topic_that_may_never_have_been_written_to_says_so_with_the_first_letter() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("permissions-first-letter");
+    let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 1));
+    broker.allow("Read", &[Resource::Topic(&topic), Resource::Group(scene.group())]);
+    broker.allow("Describe", &[Resource::Topic(&letters)]);
+    let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    let mut relay = scene.run_until_ready(&[&broker.as_limited_user(recipe)]);
+    let bad = scene.feeder().raw(&topic, 0, b"bad");
+    wait_until_it_asks_for_write(&relay, &letters);
+    let committed = scene.committed(&[(&topic, 1)]);
+    assert_eq!(committed.known_sum(), 0, "the start, and nothing behind it");
+    assert_eq!(relay.ended(), None);
+
+    broker.allow("Write", &[Resource::Topic(&letters)]);
+    wait_until("the letter to be stored and committed", SEEN, || committed.sum() == Some(1));
+    wait_until("readiness to say yes again", SEEN, || relay.ready() == Some(true));
+    relay.stop();
+    assert_stored_once(&scene, &letters, &[bad.offset]);
 }

@@ -80,10 +80,8 @@ impl Producer {
         };
         match client.send(outgoing, QUEUE_TIMEOUT).await {
             Ok(_) => Ok(()),
-            Err((error, _)) => {
-                self.replace_if_fatal(&client);
-                Err(error)
-            }
+            // Of a record that met a fatal error, librdkafka says no more than that, or that it was purged.
+            Err((error, _)) => Err(self.replace_if_fatal(&client).unwrap_or(error)),
         }
     }
 
@@ -98,19 +96,21 @@ impl Producer {
         partition_count(&metadata, topic).map_err(KafkaError::MetadataFetch)
     }
 
-    /// An idempotent producer that met a fatal error sends nothing any more; a new one does.
-    fn replace_if_fatal(&self, failed: &FutureProducer<RelayContext>) {
-        let Some((code, reason)) = failed.client().fatal_error() else { return };
+    /// An idempotent producer that met a fatal error sends nothing any more; a new one does. Returns that error.
+    fn replace_if_fatal(&self, failed: &FutureProducer<RelayContext>) -> Option<KafkaError> {
+        let (code, reason) = failed.client().fatal_error()?;
+        let error = Some(KafkaError::MessageProduction(code));
         tracing::warn!(pipeline = self.pipeline, %code, "a producer is replaced: {reason}");
         let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if client.client().fatal_error().is_none() {
             // Another task has replaced it.
-            return;
+            return error;
         }
         match create(&self.settings, &self.pipeline) {
             Ok(new) => *client = new,
             Err(error) => tracing::error!(pipeline = self.pipeline, "cannot create a producer: {error}"),
         }
+        error
     }
 }
 
