@@ -14,6 +14,7 @@ mod commits;
 mod failure_limits;
 mod letter_commands;
 mod letters;
+mod liveness;
 mod looking;
 mod main_job;
 mod monitoring;
