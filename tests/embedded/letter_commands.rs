@@ -22,7 +22,7 @@ fn dead_letters(scene: &Scene<'_>, recipe: &Recipe, arguments: &[&str]) -> Said 
 }
 
 /// A line as a pipeline of this name stores it: the record of an entity change that no registry is needed for.
-fn line(pipeline: &str, (stage, class): (&str, &str), (offset, round): (i64, u32)) -> String {
+pub(super) fn line(pipeline: &str, (stage, class): (&str, &str), (offset, round): (i64, u32)) -> String {
     let event = serde_json::json!({
         "entityType": "dataset", "entityUrn": format!("urn:li:dataset:{offset}"),
         "category": "TAG", "operation": "ADD", "version": 0,
@@ -40,7 +40,7 @@ fn line(pipeline: &str, (stage, class): (&str, &str), (offset, round): (i64, u32
 }
 
 /// The recipe's own file with these lines.
-fn letters_of(scene: &Scene<'_>, lines: &str) -> PathBuf {
+pub(super) fn letters_of(scene: &Scene<'_>, lines: &str) -> PathBuf {
     let directory = scene.dead_letter_directory();
     fs::create_dir_all(&directory).expect("a directory");
     let file = directory.join("failed_events.log");

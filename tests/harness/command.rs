@@ -1,8 +1,16 @@
 //! The program's commands that end by themselves.
 
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 /// Longer than any command takes that waits for a broker in vain.
@@ -28,25 +36,45 @@ impl Said {
 /// # Panics
 /// If it does not end.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Said {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
+    let mut process = start(arguments, environment, Stdio::piped());
+    let stderr = process.stderr.take().expect("the pipe was asked for");
+    until_its_end(process, stderr, arguments)
+}
+
+/// The same, with standard error at a terminal: [`Said::stderr`] is what a person would see there, with the
+/// sequences that move the cursor.
+///
+/// # Panics
+/// If it does not end.
+pub(crate) fn command_at_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let ours = openpt(flags).expect("a pseudo-terminal");
+    grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("the terminal is ours");
+    let name = ptsname(&ours, Vec::new()).expect("it has a name");
+    let name = OsStr::from_bytes(name.as_bytes());
+    // It must not become the terminal that this process belongs to.
+    let not_ours = OFlags::NOCTTY.bits().cast_signed();
+    let theirs = File::options().read(true).write(true).custom_flags(not_ours).open(name);
+    let theirs = theirs.expect("the terminal can be opened");
+    // Reading ends with an error once nobody has the terminal open any more: the process has it alone.
+    until_its_end(start(arguments, environment, theirs.into()), File::from(ours), arguments)
+}
+
+fn start(arguments: &[&str], environment: &[(&str, &str)], stderr: Stdio) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
         .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(stderr)
         .spawn()
-        .expect("the program was built");
-    let read = |pipe: Option<Box<dyn std::io::Read + Send>>| {
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            // What cannot be read is missing in what the test then looks at.
-            let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    };
-    let stdout = read(process.stdout.take().map(|pipe| Box::new(pipe) as _));
-    let stderr = read(process.stderr.take().map(|pipe| Box::new(pipe) as _));
+        .expect("the program was built")
+}
+
+fn until_its_end(mut process: Child, stderr: impl Read + Send + 'static, arguments: &[&str]) -> Said {
+    let stdout = read(process.stdout.take().expect("the pipe was asked for"));
+    let stderr = read(stderr);
     let mut waited = 0;
     let status = loop {
         // The deadline panics; the process must not be left behind.
@@ -60,8 +88,17 @@ pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Said 
         }
         waited += 1;
     };
-    let text = |thread: std::thread::JoinHandle<String>| thread.join().expect("reading does not panic");
+    let text = |thread: JoinHandle<String>| thread.join().expect("reading does not panic");
     let said = Said { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
     assert!(said.code.is_some(), "{arguments:?} did not end: {said:?}");
     said
+}
+
+fn read(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // What cannot be read is missing in what the test then looks at.
+        let _ = from.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    })
 }

@@ -32,7 +32,7 @@ mod writer;
 pub(crate) use access_control::{PASSWORD, Resource, USER};
 pub(crate) use action_log::{ActionLog, Place};
 pub(crate) use broker::Broker;
-pub(crate) use command::{Said, command};
+pub(crate) use command::{Said, command, command_at_terminal};
 pub(crate) use commit_history::CommitHistory;
 pub(crate) use echo_server::EchoServer;
 pub(crate) use fates::{Fate, Fates, Partition};
