@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::colour::Colours;
 use super::event_line::EventLines;
 use super::run::why_none_runs;
-use super::signals::{StopSignals, stopped_waiting};
+use super::signals::{stop_in_order, stopped_waiting};
 use super::table::{Align, Table};
 use crate::environment::Environment;
 use crate::event::{Record, Stage};
@@ -87,8 +86,7 @@ fn tell(loaded: &Loaded) {
 }
 
 async fn show_all(loaded: &Loaded, options: DryRunOptions, mut lines: EventLines<'_>) -> io::Result<bool> {
-    let stop = CancellationToken::new();
-    drop(tokio::spawn(StopSignals::listen()?.stop(stop.clone(), loaded.private_files.clone())));
+    let stop = stop_in_order();
     let mut all_well = true;
     for recipe in &loaded.recipes {
         let begun = tokio::select! {

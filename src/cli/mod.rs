@@ -125,6 +125,9 @@ pub fn main() -> ExitCode {
         Ok(command) => command,
         Err(error) => error.exit(),
     };
+    if let Err(error) = signals::listen() {
+        return failed(&format!("cannot listen for signals: {error}"));
+    }
     let environment = Environment::of_this_process();
     let settings = match settings(&process, &environment) {
         Ok(settings) => settings,

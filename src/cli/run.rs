@@ -8,10 +8,9 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::dry_run::DryRunOptions;
-use super::signals::StopSignals;
+use super::signals;
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
 use crate::recipe::{Loaded, Recipe};
@@ -34,7 +33,8 @@ SIGTERM and SIGINT stop in order. A second signal ends at once, if it is another
 later: the same one within a second is the first one sent twice, as `timeout` and some init programs do.
 
 Exit codes: 0 all pipelines ended as they should; 1 one failed or none could start, or a dry run was stopped \
-before Kafka had answered; 2 wrong usage; 128 and the signal's number after a second signal.";
+before Kafka had answered; 2 wrong usage; 128 and the signal's number after a second signal, or one before the \
+recipes were loaded.";
 
 /// Run recipes until they are stopped.
 #[derive(Debug, Args)]
@@ -101,11 +101,8 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, environment: &Environment
             return ExitCode::FAILURE;
         }
     };
-    let private_files = loaded.private_files.clone();
     let all_well = runtime.block_on(run_all(loaded, settings, runtime.handle()));
     end(runtime);
-    // Not left to the last clone: the task that waits for signals may never be dropped.
-    private_files.remove();
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -153,14 +150,7 @@ async fn run_all(loaded: Loaded, settings: &Settings, runtime: &Handle) -> bool 
         board: Arc::new(HealthBoard::new(settings.livez_stall)),
     };
     // First of all: from here on a signal stops in order.
-    let stop = CancellationToken::new();
-    match StopSignals::listen() {
-        Ok(signals) => drop(tokio::spawn(signals.stop(stop.clone(), loaded.private_files.clone()))),
-        Err(error) => {
-            tracing::error!(%error, "cannot listen for signals");
-            return false;
-        }
-    }
+    let stop = signals::stop_in_order();
     let monitoring = match monitoring(settings, &surroundings).await {
         Ok(monitoring) => monitoring,
         Err(text) => {

@@ -1,21 +1,49 @@
-//! SIGTERM and SIGINT: the first one stops in order, the second one at once.
+//! SIGTERM and SIGINT: the first one ends the process at once, or where a command stops in order, the second one.
 
 use std::io;
+use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::ConsumerSettings;
-use crate::recipe::PrivateFiles;
+use crate::recipe::exit_without_private_files;
 
 /// The same signal again within so long is the first one, sent twice: GNU `timeout` signals its child and then
 /// the child's group, and so do init programs and wrapper scripts. A process that ended at once would leave a
 /// dead member in its group.
 const SENT_TWICE: Duration = Duration::from_secs(1);
 
+/// What the first signal cancels, once the command stops in order.
+static STOP: OnceLock<CancellationToken> = OnceLock::new();
+
+/// From now on the first signal ends the process at once, with 128 and its number, as a shell shows a process
+/// that a signal ended. Private files do not outlive it.
+///
+/// # Errors
+/// If the system does not let it listen.
+pub(super) fn listen() -> io::Result<()> {
+    // A runtime and a thread of its own: most commands have no runtime while they load recipes, or block it.
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let signals = {
+        let _context = runtime.enter();
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(signals.heed()))?;
+    Ok(())
+}
+
+/// From now on the first signal cancels this token, for the command to stop in order, and the second one ends
+/// the process at once.
+pub(super) fn stop_in_order() -> CancellationToken {
+    STOP.get_or_init(CancellationToken::new).clone()
+}
+
 /// The signals that stop the program.
-pub(super) struct StopSignals {
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -26,16 +54,10 @@ struct First {
     heard: Instant,
 }
 
-impl StopSignals {
-    /// Begins to listen: from now on the signals do not end the process by themselves.
-    pub(super) fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Cancels `stop` at the first signal, and ends the process at the second with 128 and its number,
-    /// as a shell shows a process that a signal ended. `private_files` do not outlive it.
-    pub(super) async fn stop(mut self, stop: CancellationToken, private_files: PrivateFiles) {
+impl Signals {
+    async fn heed(mut self) {
         let (name, number) = self.next().await;
+        let Some(stop) = STOP.get() else { exit_without_private_files(128 + number) };
         let first = First { number, heard: Instant::now() };
         tracing::info!(
             "{name}: finishing what runs, committing, leaving the group (a second signal ends at once)"
@@ -49,8 +71,7 @@ impl StopSignals {
             tracing::debug!("{name}: the same signal within a second, which is the first one sent twice");
         };
         tracing::warn!("a second signal, {name}: ending at once; what was not committed comes again");
-        private_files.remove();
-        std::process::exit(128 + number);
+        exit_without_private_files(128 + number)
     }
 
     async fn next(&mut self) -> (&'static str, i32) {

@@ -34,7 +34,7 @@ pub use cases::{
 };
 pub use files::recipe_files;
 pub use load::{Disabled, Loaded, load};
-pub use private_files::PrivateFiles;
+pub use private_files::{PrivateFiles, exit_without_private_files};
 pub use schema::schema;
 pub use secrets::secrets_of_connection;
 

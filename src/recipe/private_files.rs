@@ -7,28 +7,29 @@ use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use tempfile::TempDir;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 use crate::yaml::{Content, Entry, Node, TO_FILE};
 
+/// Where this process has private files. Whoever makes, fills or removes such a directory holds the lock.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 /// The files that the recipes of one run asked for, in one directory that only this user can enter.
 /// The directory goes when the last clone is dropped.
 #[derive(Debug, Clone, Default)]
-pub struct PrivateFiles(Option<Arc<TempDir>>);
+pub struct PrivateFiles(Option<Arc<Directory>>);
+
+/// Ends the process at once with this exit code, and removes all private files, which nobody is left to drop.
+pub fn exit_without_private_files(code: i32) -> ! {
+    // Locked to the end: another thread may be about to write one more.
+    let directories = directories();
+    directories.iter().for_each(|path| remove(path));
+    std::process::exit(code)
+}
 
 impl PrivateFiles {
-    /// Removes the files at once, for a process that ends without dropping anything.
-    pub fn remove(&self) {
-        if let Some(directory) = &self.0 {
-            // Nobody is left to be told, and the system clears its temporary files by itself.
-            let _ = std::fs::remove_dir_all(directory.path());
-        }
-    }
-
     /// Carries out every directive from `node` down. A directive whose variables could not be filled in
     /// is passed over: that error is noted already.
     pub(super) fn fill(
@@ -99,21 +100,52 @@ impl PrivateFiles {
     }
 
     fn write(&mut self, content: &str, environment: &Environment) -> io::Result<PathBuf> {
+        let mut directories = directories();
         let directory = match &self.0 {
             Some(directory) => directory,
-            None => self.0.insert(Arc::new(directory_below(environment.get("TMPDIR").unwrap_or("/tmp"))?)),
+            None => {
+                let parent = Path::new(environment.get("TMPDIR").unwrap_or("/tmp"));
+                self.0.insert(Arc::new(Directory::below(parent, &mut directories)?))
+            }
         };
-        let number = std::fs::read_dir(directory.path())?.count();
-        let path = directory.path().join(number.to_string());
+        let number = std::fs::read_dir(&directory.path)?.count();
+        let path = directory.path.join(number.to_string());
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(content.as_bytes())?;
         Ok(path)
     }
 }
 
-fn directory_below(parent: impl AsRef<Path>) -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("datahub-relay-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent)
+/// A directory that goes when it is dropped.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    fn below(parent: &Path, directories: &mut Vec<PathBuf>) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("datahub-relay-private-").permissions(Permissions::from_mode(0o700));
+        let path = builder.tempdir_in(parent)?.keep();
+        directories.push(path.clone());
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let mut directories = directories();
+        remove(&self.path);
+        directories.retain(|path| *path != self.path);
+    }
+}
+
+fn directories() -> MutexGuard<'static, Vec<PathBuf>> {
+    // After a panic they have to go all the same.
+    DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remove(directory: &Path) {
+    // Nobody is left to be told, and the system clears its temporary files by itself.
+    let _ = std::fs::remove_dir_all(directory);
 }

@@ -19,6 +19,7 @@ mod looking;
 mod main_job;
 mod monitoring;
 mod output;
+mod private_files;
 mod progress;
 mod quickstart;
 mod readiness;

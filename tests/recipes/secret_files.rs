@@ -188,6 +188,21 @@ fn content_becomes_a_private_file_that_is_there_for_as_long_as_the_recipes_are()
 }
 
 #[test]
+fn private_files_go_where_a_panic_ends_what_needed_them() {
+    let config = "    connection: {consumer_config: {__DATAHUB_TO_FILE_ssl.ca.location: a}}\n";
+    let directory = Directory::with(&[("recipe.yml", &with_source(config))]);
+    let temporary = Directory::with(&[]);
+    let tmpdir = temporary.path().display().to_string();
+    let there = || fs::read_dir(temporary.path()).unwrap().count();
+    let panicked = std::panic::catch_unwind(|| {
+        let _loaded = directory.load(&Environment::from([("TMPDIR", tmpdir.as_str())]));
+        assert_eq!(there(), 0, "fails, since the file is there");
+    });
+    assert!(panicked.is_err());
+    assert_eq!(there(), 0);
+}
+
+#[test]
 fn a_directive_that_cannot_be_carried_out_says_why() {
     let recipe = with_source(
         "    connection:\n      consumer_config:\n        ssl.ca.location: /x\n        __DATAHUB_TO_FILE_ssl.ca.location: a\n        __DATAHUB_TO_FILE_ssl.key.location: [a]\n        __DATAHUB_TO_FILE_ssl.certificate.location: ${NOTHING}\n",

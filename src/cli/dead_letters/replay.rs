@@ -17,7 +17,7 @@ use super::letters::Letters;
 use super::selection::SelectionArgs;
 use super::{CommandError, SourceArgs, printable, recipe_of};
 use crate::cli::complain;
-use crate::cli::signals::StopSignals;
+use crate::cli::signals;
 use crate::dead_letter::{Letter, LetterKey, Replayed};
 use crate::environment::Environment;
 use crate::event::Route;
@@ -70,7 +70,7 @@ pub(super) async fn replay(
     environment: &Environment,
     output: &mut impl Write,
 ) -> Result<ExitCode, CommandError> {
-    let Some((recipe, private_files)) = recipe_of(&args.source, environment)? else {
+    let Some((recipe, _private_files)) = recipe_of(&args.source, environment)? else {
         let text = "a replay needs the recipe: -c recipe.yml says what is done with a letter";
         return Err(CommandError::Usage(text.to_owned()));
     };
@@ -91,9 +91,8 @@ pub(super) async fn replay(
         let what = if args.to_topic { "send to its topic" } else { "replay" };
         return run.rehearse(letters, |key| replays.has(key), (what, may)).await;
     }
-    // Before the first wait: a process that a signal ends by itself leaves private files and a member behind.
-    let stop = CancellationToken::new();
-    tokio::spawn(StopSignals::listen()?.stop(stop.clone(), private_files.clone()));
+    // Before the first wait: a process that ends at once leaves a member behind.
+    let stop = signals::stop_in_order();
     let Some((letters, history)) = open(args, &recipe, &stop).await? else {
         return Err(CommandError::said("stopped before the first letter; start it again to go on"));
     };

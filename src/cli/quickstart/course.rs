@@ -19,11 +19,11 @@ use super::offsets::{GroupOffsets, Standing};
 use super::story::{Stage, Story};
 use super::witness::{Taken, Witness};
 use crate::avro::{Decoder, SchemaRegistry};
-use crate::cli::signals::StopSignals;
+use crate::cli::signals;
 use crate::embedded::{EmbeddedDatahub, FeedRecord, Feeder, Samples};
 use crate::environment::Environment;
 use crate::pipeline::{Ended, Pipeline, Surroundings};
-use crate::recipe::{PrivateFiles, Recipe};
+use crate::recipe::Recipe;
 use crate::telemetry::{HealthBoard, Metrics, MonitoringError, MonitoringServer};
 
 /// The example recipe that runs.
@@ -92,9 +92,7 @@ pub(super) async fn run(
         board: Arc::new(HealthBoard::new(STALL)),
     };
     let monitoring = monitoring(plan, &surroundings).await?;
-    let stop = CancellationToken::new();
-    let signals = StopSignals::listen().map_err(QuickstartError::Signals)?;
-    drop(tokio::spawn(signals.stop(stop.clone(), PrivateFiles::default())));
+    let stop = signals::stop_in_order();
 
     let mut story = Story::new(std::io::stdout());
     let (registry, status) = (datahub.registry_url(), format!("http://{}", monitoring.address()));

@@ -60,8 +60,6 @@ enum QuickstartError {
     Recipe { path: PathBuf, source: io::Error },
     #[error("the example recipe does not load: {0}")]
     Loading(String),
-    #[error("cannot listen for signals: {0}")]
-    Signals(io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     #[error("cannot read the dead letters in {path}: {source}")]

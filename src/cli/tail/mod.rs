@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use self::filter::FieldFilter;
 use self::source::Source;
 use super::colour::Colours;
 use super::event_line::EventLines;
 use super::moment::Moment;
-use super::signals::StopSignals;
+use super::signals;
 use crate::environment::Environment;
 use crate::event::{Record, Stage};
 use crate::filter::Filters;
@@ -117,8 +116,6 @@ async fn print(
     environment: &Environment,
     mut lines: EventLines<'_>,
 ) -> io::Result<ExitCode> {
-    let stop = CancellationToken::new();
-    let signals = StopSignals::listen()?;
     if let Some(directory) = args.config.as_ref().filter(|config| config.is_dir()) {
         let text = format!("-c takes one recipe here, and {} is a directory", directory.display());
         return Ok(super::wrong_usage(&text));
@@ -131,8 +128,7 @@ async fn print(
         Ok(warnings) => warnings.iter().for_each(|warning| super::complain(warning)),
         Err(text) => return Ok(super::wrong_usage(&text)),
     }
-    // In the background: the signals must be heard while the brokers are not.
-    drop(tokio::spawn(signals.stop(stop.clone(), source.private_files.clone())));
+    let stop = signals::stop_in_order();
     let filters = filter::compiled(&args.filter, &source.other_types());
     let preview = tokio::select! {
         preview = source.begin(args) => preview,

@@ -29,7 +29,8 @@ pub(super) struct Source {
     registry: RegistrySettings,
     trial: Trial,
     secrets: Secrets,
-    pub(super) private_files: PrivateFiles,
+    /// Its clients read them.
+    _private_files: PrivateFiles,
 }
 
 impl Source {
@@ -75,8 +76,14 @@ impl Source {
                 RegistryConfig::default().resolve(args.registry.as_deref(), environment, &at, &mut findings);
             registry.urls = given.ok_or_else(|| errors(findings))?.urls;
         }
-        let private_files = loaded.private_files;
-        Ok(Self { name: recipe.name, consumer, registry, trial, secrets, private_files })
+        Ok(Self {
+            name: recipe.name,
+            consumer,
+            registry,
+            trial,
+            secrets,
+            _private_files: loaded.private_files,
+        })
     }
 
     fn of_environment(args: &TailArgs, environment: &Environment) -> Result<Self, String> {
@@ -102,8 +109,8 @@ impl Source {
         let trial = Trial::of_any_topic();
         let secrets = recipe::secrets_of_connection(&consumer, &registry);
         telemetry::keep_secret(&secrets);
-        let private_files = PrivateFiles::default();
-        Ok(Self { name: NAME.to_owned(), consumer, registry, trial, secrets, private_files })
+        let none = PrivateFiles::default();
+        Ok(Self { name: NAME.to_owned(), consumer, registry, trial, secrets, _private_files: none })
     }
 
     /// What the topics carry.
