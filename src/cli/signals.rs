@@ -1,4 +1,5 @@
 //! SIGTERM and SIGINT: the first one ends the process at once, or where a command stops in order, the second one.
+//! SIGHUP ends it at once.
 
 use std::io;
 use std::sync::OnceLock;
@@ -30,7 +31,11 @@ pub(super) fn listen() -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let signals = {
         let _context = runtime.enter();
-        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
+        Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup())).transpose()?,
+        }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(signals.heed()))?;
     Ok(())
@@ -46,6 +51,8 @@ pub(super) fn stop_in_order() -> CancellationToken {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Of a terminal that closes; `None` where `nohup` lets the process outlive that.
+    hang_up: Option<Signal>,
 }
 
 /// The signal that began the stop.
@@ -57,7 +64,8 @@ struct First {
 impl Signals {
     async fn heed(mut self) {
         let (name, number) = self.next().await;
-        let Some(stop) = STOP.get() else { exit_without_private_files(128 + number) };
+        let in_order = STOP.get().filter(|_| number != SignalKind::hangup().as_raw_value());
+        let Some(stop) = in_order else { exit_without_private_files(128 + number) };
         let first = First { number, heard: Instant::now() };
         tracing::info!(
             "{name}: finishing what runs, committing, leaving the group (a second signal ends at once)"
@@ -78,6 +86,9 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate().as_raw_value()),
             _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt().as_raw_value()),
+            Some(()) = async { self.hang_up.as_mut()?.recv().await } => {
+                ("SIGHUP", SignalKind::hangup().as_raw_value())
+            }
         }
     }
 }
@@ -87,6 +98,14 @@ impl First {
     fn is_sent_twice(&self, number: i32, now: Instant) -> bool {
         number == self.number && now.duration_since(self.heard) < SENT_TWICE
     }
+}
+
+/// Whether whoever started this process had the signal ignored. Where that cannot be known it counts as ignored.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask & (1 << (kind.as_raw_value() - 1)) != 0)
 }
 
 /// What a command says that was stopped before it had anything to show.

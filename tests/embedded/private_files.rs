@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -124,7 +125,7 @@ fn a_signal_ends_any_command_at_once_while_it_loads_recipes_and_leaves_no_privat
     let recipe = recipe_that_is_never_read(&scene);
     let commands = AT_ONCE.iter().map(|(words, _)| *words).chain(IN_ORDER.iter().map(|(words, _)| *words));
     let all: Vec<(Process, Signal)> = commands
-        .flat_map(|words| [Signal::INT, Signal::TERM].map(|signal| (words, signal)))
+        .flat_map(|words| [Signal::INT, Signal::TERM, Signal::HUP].map(|signal| (words, signal)))
         .enumerate()
         .map(|(number, (words, signal))| {
             (Process::start(words, &recipe, scene.directory().join(number.to_string())), signal)
@@ -145,9 +146,9 @@ fn a_signal_ends_what_only_looks_at_once_and_the_rest_in_order_and_none_leaves_a
     let looking = AT_ONCE.iter().filter(|(_, waits)| *waits).flat_map(|(words, _)| {
         [Signal::INT, Signal::TERM].map(|signal| (*words, signal, 128 + signal.as_raw()))
     });
-    let acting = IN_ORDER
-        .iter()
-        .flat_map(|(words, code)| [(*words, Signal::INT, *code), (*words, Signal::TERM, *code)]);
+    let acting = IN_ORDER.iter().flat_map(|(words, code)| {
+        [(*words, Signal::INT, *code), (*words, Signal::TERM, *code), (*words, Signal::HUP, 128 + 1)]
+    });
     for (number, (words, signal, code)) in looking.chain(acting).enumerate() {
         // Takes connections and says nothing.
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -204,4 +205,34 @@ fn a_command_that_ends_by_itself_leaves_no_private_file_even_if_nobody_reads_wha
         end(words, &good, Some(0));
         end(words, &broken, Some(1));
     }
+}
+
+#[test]
+fn a_terminal_that_closes_does_not_end_a_command_under_nohup() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "private-nohup");
+    let recipe = recipe_that_is_never_read(&scene);
+    let temporary = scene.directory().join("temporary");
+    fs::create_dir(&temporary).expect("a directory");
+    let child = Command::new("nohup")
+        .arg(env!("CARGO_BIN_EXE_datahub-relay"))
+        .args(["validate", "-c"])
+        .arg(&recipe)
+        .env("TMPDIR", &temporary)
+        .env("CA", SECRET)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("nohup comes with every system");
+    let process = Process { words: &["validate"], child, temporary };
+    process.wait_until_it_has_a_private_file();
+    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("it lives");
+    let ignored =
+        status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line of every process");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
+    assert_eq!(ignored & 1, 1, "it does not listen for the first of all signals, which is SIGHUP");
+    send(&process.child, Signal::HUP);
+    process.ends_by(Signal::TERM, 128 + 15);
 }
