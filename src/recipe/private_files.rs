@@ -3,7 +3,7 @@
 //! For what has to be a file and is at hand as text, such as a certificate in a variable. DataHub's
 //! ingestion has the directive; its actions framework does not, so recipes that use it come from there.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::environment::Environment;
 use crate::findings::{Findings, KeyPath};
 use crate::yaml::{Content, Entry, Node, TO_FILE};
+
+/// How the names of their directories begin.
+const PREFIX: &str = "datahub-relay-private-";
 
 /// Where this process has private files. Whoever makes, fills or removes such a directory holds the lock.
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -105,6 +108,7 @@ impl PrivateFiles {
             Some(directory) => directory,
             None => {
                 let parent = Path::new(environment.get("TMPDIR").unwrap_or("/tmp"));
+                remove_left_behind(parent);
                 self.0.insert(Arc::new(Directory::below(parent, &mut directories)?))
             }
         };
@@ -120,15 +124,19 @@ impl PrivateFiles {
 #[derive(Debug)]
 struct Directory {
     path: PathBuf,
+    /// The lock on it, which ends with the process. `None` where the file system knows no such locks.
+    _lock: Option<File>,
 }
 
 impl Directory {
     fn below(parent: &Path, directories: &mut Vec<PathBuf>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix("datahub-relay-private-").permissions(Permissions::from_mode(0o700));
+        builder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
         let path = builder.tempdir_in(parent)?.keep();
         directories.push(path.clone());
-        Ok(Self { path })
+        // Before there is anything in it: see `remove_left_behind`.
+        let _lock = locked(&path);
+        Ok(Self { path, _lock })
     }
 }
 
@@ -143,6 +151,25 @@ impl Drop for Directory {
 fn directories() -> MutexGuard<'static, Vec<PathBuf>> {
     // After a panic they have to go all the same.
     DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what processes left behind that were killed.
+fn remove_left_behind(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        // One that is empty may have been made this moment, and be locked the next.
+        let is_one = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
+        if is_one && locked(&path).is_some() {
+            remove(&path);
+        }
+    }
+}
+
+/// The directory, if it could be locked: no living process has it then.
+fn locked(directory: &Path) -> Option<File> {
+    File::open(directory).ok().filter(|directory| directory.try_lock().is_ok())
 }
 
 fn remove(directory: &Path) {

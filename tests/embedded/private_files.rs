@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -205,6 +206,36 @@ fn a_command_that_ends_by_itself_leaves_no_private_file_even_if_nobody_reads_wha
         end(words, &good, Some(0));
         end(words, &broken, Some(1));
     }
+}
+
+#[test]
+fn a_process_that_needs_private_files_removes_those_of_a_killed_one_and_no_others() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "private-killed");
+    let recipe = recipe_that_is_never_read(&scene);
+    let temporary = scene.directory().join("temporary");
+    let start = || Process::start(&["validate"], &recipe, temporary.clone());
+    let killed = start();
+    killed.wait_until_it_has_a_private_file();
+    let file = holding_the_secret(&temporary).remove(0);
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let directory = file.parent().expect("a file is in a directory");
+    assert_eq!((mode(&file), mode(directory)), (0o600, 0o700));
+    drop(killed);
+    assert_eq!(
+        holding_the_secret(&temporary),
+        std::slice::from_ref(&file),
+        "nobody can do anything about SIGKILL"
+    );
+
+    let next = start();
+    wait_until("its file instead", SEEN, || {
+        holding_the_secret(&temporary).first().is_some_and(|found| *found != file)
+    });
+    assert_eq!(names_in(&temporary).len(), 1, "the killed one's is gone");
+    let another = start();
+    wait_until("a file of each", SEEN, || holding_the_secret(&temporary).len() == 2);
+    drop((next, another));
 }
 
 #[test]
