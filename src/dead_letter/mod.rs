@@ -151,7 +151,7 @@ pub enum StoreError {
     },
     /// Kafka does not let this user write to the topic.
     #[error(
-        "cannot store a dead letter in the topic {topic}: {source}; allow this client's user WRITE on the topic {topic}"
+        "cannot store a dead letter in the topic {topic}: {source}; allow this client's user WRITE on the topic {topic} (before Kafka 2.8 also IDEMPOTENT_WRITE on the cluster)"
     )]
     MayNotWrite {
         /// The topic.

@@ -135,7 +135,7 @@ impl Directory {
         let path = builder.tempdir_in(parent)?.keep();
         directories.push(path.clone());
         // Before there is anything in it: see `remove_left_behind`.
-        let _lock = locked(&path);
+        let _lock = locked(&path)?;
         Ok(Self { path, _lock })
     }
 }
@@ -161,15 +161,17 @@ fn remove_left_behind(parent: &Path) {
         let is_one = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
-        if is_one && locked(&path).is_some() {
+        if is_one && matches!(locked(&path), Ok(Some(_))) {
             remove(&path);
         }
     }
 }
 
-/// The directory, if it could be locked: no living process has it then.
-fn locked(directory: &Path) -> Option<File> {
-    File::open(directory).ok().filter(|directory| directory.try_lock().is_ok())
+/// The directory, if it could be locked: no living process has it then. `None` if one has, or if the file system
+/// knows no such locks.
+fn locked(directory: &Path) -> io::Result<Option<File>> {
+    let directory = File::open(directory)?;
+    Ok(directory.try_lock().is_ok().then_some(directory))
 }
 
 fn remove(directory: &Path) {

@@ -1,4 +1,5 @@
 //! The protocols that a group can speak.
+
 use crate::harness::Recipe;
 
 /// How a group shares its partitions.

@@ -270,20 +270,19 @@ impl<'a> Run<'a> {
         self.until_fed()?;
         let ends = self.feeder().ends();
         let mut ended = None;
-        self.wait("everything to be committed", || {
+        self.wait("everything to be committed and no record to be held in memory", || {
             ended = relays.iter_mut().find_map(|relay| Some((relay.ended()?, relay.log())));
             // Where nothing was left to do a process may not even listen for signals yet.
             let up = relays.iter().all(|relay| relay.ready().is_some());
-            ended.is_some() || (up && self.committed() == ends)
+            // Whatever became of an event, of its assignment or of its lane: its bytes are not held for ever.
+            let holds_none = |relay: &&mut Relay| relay.metric(HELD, &[]) == Some(0.0);
+            ended.is_some() || (up && self.committed() == ends && relays.iter().all(holds_none))
         })?;
         match ended {
             Some((ended, log)) => {
                 Err(self.break_off(format!("a process ended by itself, {ended:?}:\n{log}")))
             }
-            // Whatever became of an event, of its assignment or of its lane: its bytes are not held for ever.
-            None => self.wait("no record to be held in memory", || {
-                relays.iter().all(|relay| relay.metric(HELD, &[]) == Some(0.0))
-            }),
+            None => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::Ended;
+use crate::harness::{Ended, has_left};
 use crate::members::NOT_DRAINED;
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL};
@@ -42,7 +42,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
             return Err(run.break_off(format!("SIGTERM ended it with {ended:?}:\n{}", relay.log())));
         }
         let log = relay.log();
-        if NOT_DRAINED.iter().any(|words| log.contains(words)) {
+        if NOT_DRAINED.iter().any(|words| log.contains(words)) || !has_left(&log) {
             return Err(run.break_off(format!("a stop left something unfinished:\n{log}")));
         }
     }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
@@ -36,9 +37,39 @@ impl Said {
 /// # Panics
 /// If it does not end.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Said {
-    let mut process = start(arguments, environment, Stdio::piped());
-    let stderr = process.stderr.take().expect("the pipe was asked for");
-    until_its_end(process, stderr, arguments)
+    Running(start(arguments, environment, Stdio::piped())).end()
+}
+
+/// A command under way, without a terminal. It does not outlive its test.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts the program with `arguments` and with an environment of its own.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self(start(arguments, &[], Stdio::piped()))
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("it is our child and was not waited for");
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(crate) fn end(mut self) -> Said {
+        let stderr = self.0.stderr.take().expect("the pipe was asked for");
+        until_its_end(&mut self.0, stderr)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The same, with standard error at a terminal: [`Said::stderr`] is what a person would see there, with the
@@ -57,7 +88,7 @@ pub(crate) fn command_at_terminal(arguments: &[&str], environment: &[(&str, &str
     let theirs = File::options().read(true).write(true).custom_flags(not_ours).open(name);
     let theirs = theirs.expect("the terminal can be opened");
     // Reading ends with an error once nobody has the terminal open any more: the process has it alone.
-    until_its_end(start(arguments, environment, theirs.into()), File::from(ours), arguments)
+    until_its_end(&mut start(arguments, environment, theirs.into()), File::from(ours))
 }
 
 fn start(arguments: &[&str], environment: &[(&str, &str)], stderr: Stdio) -> Child {
@@ -72,7 +103,7 @@ fn start(arguments: &[&str], environment: &[(&str, &str)], stderr: Stdio) -> Chi
         .expect("the program was built")
 }
 
-fn until_its_end(mut process: Child, stderr: impl Read + Send + 'static, arguments: &[&str]) -> Said {
+fn until_its_end(process: &mut Child, stderr: impl Read + Send + 'static) -> Said {
     let stdout = read(process.stdout.take().expect("the pipe was asked for"));
     let stderr = read(stderr);
     let mut waited = 0;
@@ -90,7 +121,7 @@ fn until_its_end(mut process: Child, stderr: impl Read + Send + 'static, argumen
     };
     let text = |thread: JoinHandle<String>| thread.join().expect("reading does not panic");
     let said = Said { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
-    assert!(said.code.is_some(), "{arguments:?} did not end: {said:?}");
+    assert!(said.code.is_some(), "it did not end: {said:?}");
     said
 }
 

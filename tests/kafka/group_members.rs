@@ -1,11 +1,13 @@
 //! Two members of one consumer group. Members that join, leave and freeze are rows 4 and 6 of the fault
 //! suite.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Observer, Recipe, Tally, WebhookServer, wait_until};
+use crate::harness::{Answer, Observer, Recipe, Tally, WebhookServer, Writer, wait_until};
 use crate::scene;
 
 const SHARED_OUT: Duration = Duration::from_secs(60);
@@ -83,12 +85,10 @@ fn a_member_that_the_broker_gives_partitions_while_it_stops_leaves_the_group_all
 }
 
 fn given_partitions_while_it_stops(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
-    // Long enough for the other one to leave and for the group to notice.
-    const ACTION: Duration = Duration::from_secs(8);
     let scene = scene(test);
     let topic = scene.topic("versioned", 2);
-    let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
-    let of_topic = |recipe: Recipe| with_protocol(recipe.change_logs(&topic).post_to(&server.url()));
+    let held = HeldActions::start();
+    let of_topic = |recipe: Recipe| with_protocol(held.are_of(recipe.change_logs(&topic)));
     let first = scene.run_until_ready(&[&of_topic(scene.recipe())]);
     let second = scene.run_until_ready(&[&of_topic(scene.recipe_of_second_member())]);
     wait_until("each to have a partition", SHARED_OUT, || {
@@ -96,12 +96,77 @@ fn given_partitions_while_it_stops(test: &str, with_protocol: impl Fn(Recipe) ->
     });
     // One record: only one of them has something to finish, whichever it is.
     scene.feeder().change_logs(&topic, 2, 1);
-    wait_until("the action to be under way", SHARED_OUT, || server.requests() > 0);
+    wait_until("the action to be under way", SHARED_OUT, || held.server.requests() > 0);
 
     first.signal(Signal::TERM);
     second.signal(Signal::TERM);
+    wait_until("the busy one to be given what the other one had", SHARED_OUT, || {
+        [&first, &second].iter().any(|member| member.log().contains("assigned during a stop"))
+    });
+    held.release();
     first.has_stopped();
     second.has_stopped();
     assert_eq!(scene.committed(&[(&topic, 2)]).known_sum(), 1);
-    assert_eq!(server.requests(), 1, "nothing comes again");
+    assert_eq!(held.server.requests(), 1, "nothing comes again");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_member_that_is_stopped_while_it_gives_partitions_up_leaves_the_group() {
+    stopped_while_it_gives_up("members-give-up", |recipe| recipe);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_member_that_is_stopped_while_the_broker_takes_partitions_leaves_the_group() {
+    stopped_while_it_gives_up("members-give-up-kip-848", Recipe::assigned_by_the_brokers);
+}
+
+fn stopped_while_it_gives_up(test: &str, with_protocol: impl Fn(Recipe) -> Recipe) {
+    let scene = scene(test);
+    let topic = scene.topic("versioned", PARTITIONS);
+    let held = HeldActions::start();
+    let of_topic = |recipe: Recipe| with_protocol(held.are_of(recipe.change_logs(&topic)));
+    let first = scene.run_until_ready(&[&of_topic(scene.recipe())]);
+    let mut feeder = scene.feeder();
+    for partition in 0..PARTITIONS {
+        feeder.change_log(&topic, partition, Writer::OF_CHANGE_LOGS[0]);
+    }
+    feeder.flush();
+    let all = PARTITIONS as usize;
+    wait_until("an action of each partition to be under way", SHARED_OUT, || held.server.requests() == all);
+    let second = scene.run(&[&of_topic(scene.recipe_of_second_member())]);
+    wait_until("partitions to be asked back", SHARED_OUT, || first.log().contains("giving up partitions"));
+    first.signal(Signal::TERM);
+    held.release();
+    first.has_stopped();
+    let committed = scene.committed(&[(&topic, PARTITIONS)]);
+    assert_eq!(committed.known_sum(), i64::from(PARTITIONS));
+    second.stop();
+    assert_eq!(held.server.requests(), all, "nothing comes again");
+}
+
+/// A webhook that holds every action until it is let go on.
+struct HeldActions {
+    server: WebhookServer,
+    released: Arc<AtomicBool>,
+}
+
+impl HeldActions {
+    fn start() -> Self {
+        let released = Arc::<AtomicBool>::default();
+        let may_end = Arc::clone(&released);
+        let server = WebhookServer::start(move |_, _| {
+            if may_end.load(Ordering::Acquire) { Answer::Confirm } else { Answer::NotYet }
+        });
+        Self { server, released }
+    }
+
+    fn are_of(&self, recipe: Recipe) -> Recipe {
+        recipe.post_to(&self.server.url()).action("timeout_seconds", 60)
+    }
+
+    fn release(&self) {
+        self.released.store(true, Ordering::Release);
+    }
 }

@@ -1,14 +1,13 @@
 //! `datahub-relay dead-letters`, on letters that a run on real Kafka left behind.
 
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value;
 
-use crate::harness::{Recipe, Said, Scene, command, wait_until};
+use crate::harness::{Recipe, Running, Said, Scene, command, wait_until};
 use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
@@ -32,17 +31,10 @@ pub(crate) fn fail_all(scene: &Scene<'_>, recipe: &Recipe, topic: &str, events: 
     relay.stop();
 }
 
-/// A replay that the test may kill.
-pub(crate) fn start_replay(scene: &Scene<'_>, recipe: &Recipe) -> Child {
-    let file = recipe.write(scene.directory());
-    Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
-        .args(["dead-letters", "replay", "-c"])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program was built")
+/// A replay that the test may interrupt.
+pub(crate) fn start_replay(scene: &Scene<'_>, recipe: &Recipe) -> Running {
+    let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
+    Running::start(&["dead-letters", "replay", "-c", &file])
 }
 
 fn offsets_acted_on(scene: &Scene<'_>) -> Vec<i64> {
@@ -62,10 +54,9 @@ fn a_replay_that_was_killed_goes_on_and_repeats_at_most_the_one_in_flight() {
 
     let mut kills = 0;
     for at in [50, 300] {
-        let mut replay = start_replay(&scene, &recipe);
+        let replay = start_replay(&scene, &recipe);
         wait_until("the replay to be under way", ALL_FINISHED, || offsets_acted_on(&scene).len() >= at);
-        replay.kill().expect("it is our child");
-        replay.wait().expect("it is our child");
+        drop(replay);
         kills += 1;
     }
     assert!(offsets_acted_on(&scene).len() < EVENTS, "it was killed on the way");

@@ -2,12 +2,11 @@
 //! dead letters, and so their journals, are not the same.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::harness::{ActionLog, Answer, KafkaBroker, Recipe, Resource, WebhookServer, wait_until};
 use crate::replay::{dead_letters, fail_all, lines, start_replay};
@@ -30,10 +29,9 @@ fn what_one_machine_has_replayed_of_a_topic_another_one_passes_over() {
     let (here, there) = (reading(scene.recipe()), reading(scene.recipe_of_second_member()));
     fail_all(&scene, &here, &topic, EVENTS as i64);
 
-    let mut replay = start_replay(&scene, &here);
+    let replay = start_replay(&scene, &here);
     wait_until("the replay to be under way", ALL_FINISHED, || offsets(scene.action_log()).len() >= 40);
-    replay.kill().expect("it is our child");
-    replay.wait().expect("it is our child");
+    drop(replay);
     let first = offsets(scene.action_log());
     assert!(first.len() < EVENTS, "it was killed on the way");
 
@@ -76,7 +74,7 @@ fn two_replays_at_once_are_refused_on_one_machine_and_on_two() {
     let here = reading(scene.recipe()).post_to(&endpoint.url()).action("timeout_seconds", 600);
     let there = reading(scene.recipe_of_second_member());
 
-    let mut replay = start_replay(&scene, &here);
+    let replay = start_replay(&scene, &here);
     wait_until("the first letter to be with the action", ALL_FINISHED, || endpoint.requests() > 0);
     for (recipe, why) in [(&here, "is locked"), (&there, "has other members: datahub-relay at 127.0.0.1")] {
         let said = dead_letters(&scene, recipe, &["replay"]);
@@ -89,8 +87,7 @@ fn two_replays_at_once_are_refused_on_one_machine_and_on_two() {
     // To look is free.
     assert_eq!(lines(&dead_letters(&scene, &there, &["list", "--json", "--pending"])).len(), 3);
 
-    replay.kill().expect("it is our child");
-    replay.wait().expect("it is our child");
+    drop(replay);
     let said = dead_letters(&scene, &there, &["replay"]);
     assert_eq!(said.code, Some(0), "the one that is gone holds nobody up for long: {said:?}");
     assert_eq!(offsets(scene.second_action_log()), [0, 1, 2]);
@@ -115,29 +112,18 @@ fn a_replay_that_stood_still_while_another_one_went_on_begins_no_further_letter(
     let here = reading(scene.recipe()).post_to(&endpoint.url()).action("timeout_seconds", 600);
     let there = reading(scene.recipe_of_second_member());
 
-    let replay = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
-        .args(["dead-letters", "replay", "-c"])
-        .arg(here.write(scene.directory()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program was built");
+    let replay = start_replay(&scene, &here);
     wait_until("the first letter to be with the action", ALL_FINISHED, || endpoint.requests() > 0);
-    let process = i32::try_from(replay.id()).ok().and_then(Pid::from_raw).expect("a process");
-    kill_process(process, Signal::STOP).expect("it is our child");
+    replay.signal(Signal::STOP);
     let said = dead_letters(&scene, &there, &["replay"]);
     go_on.store(true, Ordering::Release);
-    kill_process(process, Signal::CONT).expect("it is our child");
-    let output = replay.wait_with_output().expect("it is our child");
+    replay.signal(Signal::CONT);
+    let interrupted = replay.end();
     assert_eq!(said.code, Some(0), "a process that stands still holds nobody up for long: {said:?}");
     assert_eq!(offsets(scene.second_action_log()), [0, 1, 2]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("the replay ended early: Kafka has not heard of this process for too long"),
-        "{said}"
-    );
+    assert_eq!(interrupted.code, Some(1), "{interrupted:?}");
+    let why = "the replay ended early: Kafka has not heard of this process for too long";
+    assert!(interrupted.stderr.contains(why), "{interrupted:?}");
     assert_eq!(endpoint.requests(), 1, "the one in flight");
 }
 

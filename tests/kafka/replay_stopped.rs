@@ -1,16 +1,16 @@
 //! A replay that is stopped while brokers do not answer any more: it holds no other one up.
 
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::harness::{Broker, KafkaBroker, wait_until};
+use crate::replay::start_replay;
 use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
@@ -75,25 +75,16 @@ fn a_replay_that_is_stopped_while_kafka_is_silent_leaves_its_group() {
             .change_logs(&topic)
             .source("connection", connection)
             .source("dead_letter_topic", letters.as_str());
-        let replay = Command::new(env!("CARGO_BIN_EXE_datahub-relay"))
-            .args(["dead-letters", "replay", "-c"])
-            .arg(recipe.write(scene.directory()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program was built");
+        let replay = start_replay(&scene, &recipe);
         wait_until("the broker to be silent", ALL_FINISHED, || {
             silent.load(Ordering::Acquire) >= silent_clients
         });
         assert_eq!(members_of(&group), Some(1));
-        let process = i32::try_from(replay.id()).ok().and_then(Pid::from_raw).expect("a process");
-        kill_process(process, Signal::TERM).expect("it is our child");
-        let output = replay.wait_with_output().expect("it is our child");
+        replay.signal(Signal::TERM);
+        let said = replay.end();
         // Not once its session is over: the next replay would wait for that.
         assert_eq!(members_of(&group), Some(0), "{more}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("stopped before the first letter; start it again to go on"), "{said}");
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains("stopped before the first letter; start it again to go on"), "{said:?}");
     }
 }

@@ -78,6 +78,8 @@ enum QuickstartError {
     Connect(#[from] ConsumerError),
     #[error(transparent)]
     Offsets(#[from] StartError),
+    #[error("the look-up of the group's offsets ended without an answer; the lines above say why")]
+    LookUpEnded,
     #[error("the pipeline failed: {0}")]
     Pipeline(#[from] PipelineError),
     #[error("the pipeline ended although nobody stopped it")]

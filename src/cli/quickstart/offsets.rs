@@ -49,7 +49,7 @@ impl GroupOffsets {
 
 /// Lets something block beside the runtime: librdkafka waits until the broker has answered.
 async fn beside<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<T, QuickstartError> {
-    tokio::task::spawn_blocking(wait).await.map_err(|_| QuickstartError::Stopped)
+    tokio::task::spawn_blocking(wait).await.map_err(|_| QuickstartError::LookUpEnded)
 }
 
 impl Standing {

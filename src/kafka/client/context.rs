@@ -175,10 +175,15 @@ impl ConsumerContext for RelayContext {
     ) {
         let assigning = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
-            let answer =
-                if assigning { Ok(()) } else { answer_revocation(consumer, &source_partitions(partitions)) };
+            // librdkafka waits for an answer to both before it leaves the group, and takes any for one that gives
+            // everything up.
+            let answer = if assigning {
+                answer_assignment(consumer, &[])
+            } else {
+                answer_revocation(consumer, &source_partitions(partitions))
+            };
             if let Err(error) = answer {
-                tracing::warn!(pipeline = self.pipeline, %error, "a revocation while closing was not taken");
+                tracing::warn!(pipeline = self.pipeline, %error, "a rebalance while closing was not answered");
             }
             return;
         }

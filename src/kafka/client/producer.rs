@@ -99,18 +99,18 @@ impl Producer {
     /// An idempotent producer that met a fatal error sends nothing any more; a new one does. Returns that error.
     fn replace_if_fatal(&self, failed: &FutureProducer<RelayContext>) -> Option<KafkaError> {
         let (code, reason) = failed.client().fatal_error()?;
-        let error = Some(KafkaError::MessageProduction(code));
+        let fatal = KafkaError::MessageProduction(code);
         tracing::warn!(pipeline = self.pipeline, %code, "a producer is replaced: {reason}");
         let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if client.client().fatal_error().is_none() {
             // Another task has replaced it.
-            return error;
+            return Some(fatal);
         }
         match create(&self.settings, &self.pipeline) {
             Ok(new) => *client = new,
             Err(error) => tracing::error!(pipeline = self.pipeline, "cannot create a producer: {error}"),
         }
-        error
+        Some(fatal)
     }
 }
 

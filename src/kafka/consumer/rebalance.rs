@@ -28,6 +28,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let stop = &self.parts.stop;
         if stop.is_cancelled() {
             // Nothing would be read any more; the group is left in a moment.
+            tracing::info!(partitions = partitions.len(), "assigned during a stop: not taken");
             return answer_assignment(&self.consumer, &[]).map_err(ConsumerError::Assignment);
         }
         // Once per process, with the first partitions it gets: at a later rebalance the group's offsets
@@ -111,12 +112,15 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if lost {
             tracing::warn!(partitions = partitions.len(), "assignment lost: nothing of it is committed");
         } else {
-            // What a stop has closed is committed already.
+            // What a stop has closed has had its last commit, or is not to have one.
             let given_up =
                 |slot: &Slot| partitions.contains(slot.source()) && !slot.epoch.closed().is_cancelled();
             let deadline = Instant::now() + self.drain_timeout;
             let deadline = self.stop_by.map_or(deadline, |stop_by| stop_by.min(deadline));
             let time = deadline.saturating_duration_since(Instant::now());
+            if self.stop_by.is_none() {
+                tracing::info!(partitions = partitions.len(), "giving up partitions: finishing what runs");
+            }
             self.drain(given_up, deadline - LAST_COMMIT.min(time / 4));
             self.commit_last(given_up, deadline);
         }
