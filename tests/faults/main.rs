@@ -210,6 +210,6 @@ fn row_13_records_that_vanish_are_told_exactly_and_new_partitions_are_read_from_
 #[test]
 #[ignore = "needs Java and Maven, and takes an hour at full scale: see docs/faults.md"]
 fn row_14_a_soak_of_everything_in_random_order() -> Verdict {
-    let broker = KafkaBroker::start();
+    let broker = KafkaBroker::start_for_hours();
     soak::row(&Stage { broker: &broker, real: true, scale: Scale::asked_for(), mutant: None }, &broker)
 }

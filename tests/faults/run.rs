@@ -185,6 +185,11 @@ impl<'a> Run<'a> {
         self.observer.fault_is_over(&self.fates.ends());
     }
 
+    /// Waits until all partitions have moved that had lag when the last fault was over, or have taken too long for it.
+    pub(crate) fn until_recovered(&mut self) -> Verdict {
+        self.wait("the group to move again after a fault", || !self.observer.is_recovering())
+    }
+
     /// How many faults have struck.
     pub(crate) fn struck(&self) -> usize {
         self.faults.values().sum()

@@ -82,6 +82,8 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
             }
             since.elapsed() > calm
         })?;
+        // The calm alone may be shorter than a recovery: then the next fault would hide that there was none.
+        run.until_recovered()?;
         let fault = FAULTS[run.rng.usize(..FAULTS.len())];
         sessions_lost += strike(&mut run, fault, (&mut members, &recipe, broker))?;
         run.over();

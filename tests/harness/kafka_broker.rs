@@ -45,6 +45,11 @@ struct OwnBroker {
     process: Mutex<Option<Child>>,
 }
 
+/// The log of commits stays short however long a test is: it is thinned out, as Kafka does everywhere else.
+const THINNED_OUT: &str = "offsets.topic.segment.bytes=4194304\n\
+                           log.cleaner.backoff.ms=1000\n\
+                           log.cleaner.min.cleanable.ratio=0.1\n";
+
 impl KafkaBroker {
     /// The broker that all tests of this process share; the first call starts it. It ends with the
     /// process: see start-kafka.sh.
@@ -63,11 +68,21 @@ impl KafkaBroker {
     /// # Panics
     /// If the jars are not there (the message says how to get them) or the broker does not come up.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, for a test that takes hours and kills the broker: Kafka thins out its log of commits, which it
+    /// reads at each start. What commits there were in between can be seen for the last while only.
+    pub(crate) fn start_for_hours() -> Self {
+        Self::start_with(THINNED_OUT)
+    }
+
+    fn start_with(more: &str) -> Self {
         let ports = free_ports();
         let [kafka_port, oauth_port, guarded_port, tls_port, _controller_port] = ports;
         let directory = new_directory();
         tls::write_certificates(&directory);
-        fs::write(directory.join("server.properties"), properties(&directory, ports))
+        fs::write(directory.join("server.properties"), properties(&directory, ports) + more)
             .expect("the broker's settings can be written");
         fs::write(directory.join("log4j2.properties"), include_str!("kafka-log4j2.properties"))
             .expect("the broker's log settings can be written");
@@ -263,7 +278,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
 /// Everything that Kafka replicates is replicated once, nothing waits for further members, the
 /// broker's own buffers are small, and a killed broker may come back as soon as its session is over. The
 /// log of commits is one segment, since Kafka thins out all segments but the last, and the invariants are
-/// checked on every commit.
+/// checked on every commit; but see [`KafkaBroker::start_for_hours`].
 ///
 /// Whoever comes without a name, or with a token, may do everything; see the module `access_control`.
 fn properties(directory: &Path, ports: [u16; 5]) -> String {

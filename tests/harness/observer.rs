@@ -224,6 +224,11 @@ impl Observer {
         locked(&self.seen)
     }
 
+    /// Whether partitions that had lag when the last fault was over have not moved yet.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.seen().recovering.is_some()
+    }
+
     /// A fault begins: what partitions do until it is over is not judged.
     pub(crate) fn fault_begins(&self) {
         self.seen().recovering = None;

@@ -41,9 +41,12 @@ exec 3<&-
 
 wait "$broker"
 status=$?
-# The data is of no use to anybody once the tests are over; the log is, if one of them failed.
+# The data is of no use to anybody once the tests are over; what was logged and committed is, if one failed.
 if [ -e "$directory/discard" ]; then
-    rm -rf "$directory/data"
-    [ -e "$directory/keep" ] || rm -rf "$directory"
+    if [ -e "$directory/keep" ]; then
+        find "$directory/data" -mindepth 1 -maxdepth 1 ! -name '__consumer_offsets-*' -exec rm -rf {} +
+    else
+        rm -rf "$directory"
+    fi
 fi
 exit "$status"
