@@ -144,6 +144,11 @@ impl PartitionEpoch {
         self.committed.send_replace(Some(offset));
     }
 
+    /// Kafka may have forgotten what was committed: the watermark has to be committed once more.
+    pub fn commit_again(&self) {
+        self.committed.send_replace(None);
+    }
+
     /// What the group has committed, as far as this process knows.
     pub fn committed_offset(&self) -> Option<i64> {
         *self.committed.borrow()
@@ -276,6 +281,16 @@ mod tests {
         let epoch = PartitionEpoch::new(TopicPartition { topic: "t".into(), partition: 0 }, 40, None);
         assert_eq!(epoch.uncommitted_watermark(), Some(40));
         epoch.committed(40);
+        assert_eq!(epoch.uncommitted_watermark(), None);
+    }
+
+    #[test]
+    fn what_may_have_been_forgotten_is_committed_once_more() {
+        let epoch = epoch();
+        assert_eq!(epoch.uncommitted_watermark(), None);
+        epoch.commit_again();
+        assert_eq!(epoch.uncommitted_watermark(), Some(0));
+        epoch.committed(0);
         assert_eq!(epoch.uncommitted_watermark(), None);
     }
 

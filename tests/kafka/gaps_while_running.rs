@@ -21,6 +21,35 @@ fn feed(feeder: &mut Feeder, topic: &str, partition: i32, records: usize) {
     feeder.flush();
 }
 
+/// Kafka forgets the group's offsets with the topic: nobody but the pipeline knows of the gap then.
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_pipeline_that_waits_before_a_log_created_again_is_acknowledged_and_waits_again_after_a_restart() {
+    let scene = scene("gap-recreated-running");
+    let topic = scene.topic("versioned", 1);
+    scene.feeder().change_logs(&topic, 1, 100);
+    let recipe = scene.recipe().change_logs(&topic).option("on_gap", "wait");
+    let relay = scene.run_until_ready(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("the first log to be committed", SEEN, || committed.sum() == Some(100));
+    let mut actions = scene.action_log();
+    wait_until("the first log to be acted on", SEEN, || actions.read().len() == 100);
+
+    KafkaBroker::shared().recreate_topic(&topic, 1);
+    scene.feeder().change_logs(&topic, 1, 30);
+    let says = format!("{topic}[0]: the position 100 lies beyond the log, which holds offsets 0 to ");
+    wait_until("readiness to say why it waits", SEEN, || relay.says_no(&[&says]));
+    wait_until("the position to be committed once more", SEEN, || committed.known_sum() == 100);
+    relay.stop();
+    let relay = scene.run(&[&recipe]);
+    wait_until("readiness to say it again", SEEN, || relay.says_no(&[&says]));
+    let said = command(&scene, &["offsets", "acknowledge"], &recipe);
+    assert!(said.contains(&says), "{said}");
+    wait_until("the new log to be acted on", SEEN, || actions.read().len() == 130);
+    wait_until("the new log to be committed", SEEN, || committed.sum() == Some(30));
+    relay.stop();
+}
+
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn retention_that_overtakes_paused_partitions_is_told_exactly_and_once() {

@@ -17,12 +17,15 @@ use super::slots::Slot;
 use super::watchdog::figures_of;
 use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
-use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
+use crate::kafka::client::{ConsumerError, StartError, answer_assignment, answer_revocation};
 use crate::kafka::gaps::{Found, Gap, GapCause, Search, watch_acknowledgements};
-use crate::kafka::look_ups::Start;
+use crate::kafka::look_ups::{LookUps, Start};
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
+
+/// How long Kafka is asked at a time about a topic that was deleted or created again: nothing is polled meanwhile.
+const NEW_LOG: Duration = Duration::from_secs(5);
 
 /// So many times a partition is assigned again at the same offset before its record is tried by itself.
 const ASSIGN_AGAIN: u32 = 3;
@@ -202,6 +205,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             slot.move_to = Some(gap.to);
             slot.gap = None;
         } else {
+            // Kafka forgets what was committed of a topic that is deleted. Committed again, the position shows the
+            // gap to whoever acknowledges it, and to this pipeline after a restart.
+            slot.epoch.commit_again();
+            self.committer.hurry();
             tracing::error!(
                 from = gap.from,
                 to = gap.to,
@@ -209,6 +216,54 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             );
             slot.gap = Some(gap);
         }
+    }
+
+    /// Notes of which partitions of a topic that is gone the log is gone too. A broker may deny a topic for a while;
+    /// that it was deleted is seen by what Kafka forgets with it: the group's commits.
+    pub(super) fn note_deleted_logs(&mut self, topic: &str) -> Result<(), StartError> {
+        let of_topic =
+            |slot: &&Slot| *slot.source().topic == *topic && slot.epoch.committed_offset().is_some();
+        let sources: Vec<_> = self.slots.iter().filter(of_topic).map(|slot| slot.source().clone()).collect();
+        let committed = self.look_ups().committed(&sources)?;
+        for slot in self.slots.iter_mut() {
+            slot.log_deleted |= committed.get(slot.source()).is_some_and(|found| found.offset.is_none());
+        }
+        Ok(())
+    }
+
+    /// Begins a topic that was deleted and is there again at its first record, where nobody has asked for its
+    /// partitions back in between: librdkafka goes on at the position in the log that is gone, which the new one
+    /// may hold.
+    pub(super) fn begin_new_log(&mut self, topic: &str) -> Result<(), StartError> {
+        let of_topic = |slot: &&Slot| *slot.source().topic == *topic && slot.log_deleted;
+        let mut sources: Vec<_> =
+            self.slots.iter().filter(of_topic).map(|slot| slot.source().clone()).collect();
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let look_ups = self.look_ups();
+        // It may have fewer than before.
+        let count = look_ups.partition_count(topic)?;
+        sources.retain(|source| source.partition < count);
+        let logs = look_ups.watermarks(&sources)?;
+        for (source, (low, end)) in sources.into_iter().zip(logs) {
+            let Some(slot) = self.slots.iter_mut().find(|slot| *slot.source() == source) else { continue };
+            let gap = Gap { source, from: slot.next, to: low, cause: GapCause::AnotherLog { end } };
+            // Nothing that can be read is passed over, so nobody has to say that it is known.
+            slot.move_to = Some(low);
+            slot.gap = None;
+            slot.log_deleted = false;
+            self.waiting = true;
+            tracing::warn!(from = gap.from, to = low, "{gap}: going on at {low}");
+            self.parts.reports.gap(&gap, 0);
+        }
+        Ok(())
+    }
+
+    /// Questions that may hold up the polling for [`NEW_LOG`].
+    fn look_ups(&self) -> LookUps<'_> {
+        let deadline = Instant::now() + NEW_LOG;
+        LookUps { consumer: &self.consumer, stopped: &|| false, deadline }
     }
 
     /// Tells librdkafka the new positions of these partitions. `seek` fails in this state, so they are

@@ -34,6 +34,9 @@ pub(super) struct Slot {
     pub(super) gap: Option<Gap>,
     /// Whether somebody has said that the gap is known.
     pub(super) acknowledged: bool,
+    /// Whether the log that was read is gone with its topic. Belongs to this assignment, as all of this: the next one
+    /// begins where Kafka's answers say.
+    pub(super) log_deleted: bool,
     /// Records received and not reported yet.
     pub(super) received: u64,
 }
@@ -52,6 +55,7 @@ impl Slot {
             move_to: None,
             gap: None,
             acknowledged: false,
+            log_deleted: false,
             received: 0,
         }
     }

@@ -3,7 +3,7 @@
 //! librdkafka says so once, in an error that names no topic, and its statistics show neither that nor the end of
 //! it. So every topic is tried by itself, by a client that joins no group, until all can be read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
@@ -23,6 +23,10 @@ use crate::kafka::source::ConsumerSettings;
 
 /// How often the topics are tried.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// The wait after a look at a topic that has gone or come back and could not be looked at: nothing is polled during
+/// one.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The time-out of one question. A topic that can be read, and one that cannot, say so at once.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -67,12 +71,23 @@ impl fmt::Display for UnreadableTopic {
     }
 }
 
+/// What has become of a topic.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Gone,
+    Back,
+}
+
 /// Which topics cannot be read, as far as that is known.
 #[derive(Debug, Default)]
 pub(super) struct TopicWatch {
     /// Those that are there or were. One that is not there yet is waited for, which is no trouble.
     existed: BTreeSet<Arc<str>>,
     unreadable: Vec<UnreadableTopic>,
+    /// Topics that have gone or come back, in this order, and were not looked at for it.
+    changes: VecDeque<(Arc<str>, Change)>,
+    /// When that is tried once more, after a look that failed.
+    not_before: Option<Instant>,
     looking: Option<Looking>,
 }
 
@@ -126,7 +141,14 @@ impl TopicWatch {
         if unreadable == self.unreadable {
             return None;
         }
-        self.unreadable = unreadable;
+        let was = std::mem::replace(&mut self.unreadable, unreadable);
+        let gone = |topics: &[UnreadableTopic]| -> BTreeSet<Arc<str>> {
+            let gone = topics.iter().filter(|topic| topic.why == Unreadable::Gone);
+            gone.map(|topic| Arc::clone(&topic.topic)).collect()
+        };
+        let (was, is) = (gone(&was), gone(&self.unreadable));
+        self.changes.extend(is.difference(&was).map(|topic| (Arc::clone(topic), Change::Gone)));
+        self.changes.extend(was.difference(&is).map(|topic| (Arc::clone(topic), Change::Back)));
         Some(&self.unreadable)
     }
 }
@@ -134,14 +156,30 @@ impl TopicWatch {
 impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Tells which topics cannot be read, when that has changed.
     pub(super) fn tend_topics(&mut self) {
-        let Some(unreadable) = self.topics.changed() else { return };
-        for topic in unreadable {
-            tracing::error!("{topic}");
+        if let Some(unreadable) = self.topics.changed() {
+            for topic in unreadable {
+                tracing::error!("{topic}");
+            }
+            if unreadable.is_empty() {
+                tracing::info!("every topic can be read again");
+            }
+            self.parts.reports.unreadable(unreadable);
         }
-        if unreadable.is_empty() {
-            tracing::info!("every topic can be read again");
+        if self.topics.not_before.is_some_and(|not_before| Instant::now() < not_before) {
+            return;
         }
-        self.parts.reports.unreadable(unreadable);
+        while let Some((topic, change)) = self.topics.changes.pop_front() {
+            let looked = match change {
+                Change::Gone => self.note_deleted_logs(&topic),
+                Change::Back => self.begin_new_log(&topic),
+            };
+            if let Err(error) = looked {
+                tracing::warn!(%topic, "{error}; trying again in {} s", LOOK_AGAIN.as_secs());
+                self.topics.changes.push_front((topic, change));
+                self.topics.not_before = Some(Instant::now() + LOOK_AGAIN);
+                return;
+            }
+        }
     }
 }
 

@@ -69,6 +69,10 @@ impl fmt::Display for Gap {
         let Self { source, from, to, cause } = self;
         let last = to - 1;
         match (cause, self.records()) {
+            (GapCause::AnotherLog { end }, _) if from <= end => write!(
+                f,
+                "{source}: the topic was deleted and created again; its log, which holds offsets {to} to {end}, is another one than the one that was read up to {from}"
+            ),
             (GapCause::AnotherLog { end }, _) => write!(
                 f,
                 "{source}: the position {from} lies beyond the log, which holds offsets {to} to {end}: the topic was recreated or truncated"

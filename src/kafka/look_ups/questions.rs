@@ -70,7 +70,7 @@ impl LookUps<'_> {
     }
 
     /// How many partitions the topic has now.
-    pub(super) fn partition_count(&self, topic: &str) -> Result<i32, StartError> {
+    pub(in crate::kafka) fn partition_count(&self, topic: &str) -> Result<i32, StartError> {
         self.retry("the topic's metadata", |timeout| {
             let metadata = self.consumer.fetch_metadata(Some(topic), timeout)?;
             partition_count(&metadata, topic).map_err(KafkaError::MetadataFetch)
