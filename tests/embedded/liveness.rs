@@ -5,7 +5,7 @@ use std::time::Duration;
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::{Feeder, Scene, Tally, Writer, wait_until};
+use crate::harness::{Scene, Tally, wait_until};
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
@@ -19,13 +19,6 @@ const BROKER: i32 = 1;
 /// How many records of each partition are read before nothing can be read any more.
 const READ: i64 = 10;
 
-fn feed(feeder: &mut Feeder, topic: &str, partition: i32, records: i64) {
-    for _ in 0..records {
-        feeder.change_log(topic, partition, Writer::EarlyChangeLog);
-    }
-    feeder.flush();
-}
-
 #[test]
 fn a_partition_whose_fetches_all_fail_is_named_by_livez_until_one_succeeds() {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
@@ -36,7 +29,7 @@ fn a_partition_whose_fetches_all_fail_is_named_by_livez_until_one_succeeds() {
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     for partition in [0, 1] {
-        feed(&mut feeder, &topic, partition, READ);
+        feeder.change_logs_to(&topic, partition, READ as usize);
     }
     let recipe = scene.recipe().change_logs(&topic).consumer("isolation.level", "read_uncommitted");
     let relay = scene.run_until_ready(&[&recipe]);
@@ -50,7 +43,7 @@ fn a_partition_whose_fetches_all_fail_is_named_by_livez_until_one_succeeds() {
     let not_there = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
     // More than are asked for meanwhile, a few a second.
     cluster.request_errors(RDKafkaApiKey::Fetch, &[not_there; 100_000]);
-    feed(&mut feeder, &topic, 1, 5);
+    feeder.change_logs_to(&topic, 1, 5);
     let livez = || relay.get("/livez").expect("an answer");
     let says = format!("{topic}[1] stands at offset {READ} for ");
     wait_until("livez to say which partition stands", TOLD, || {

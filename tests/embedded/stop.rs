@@ -6,7 +6,7 @@ use datahub_relay::embedded::EmbeddedBroker;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Answer, END, Ended, Scene, Tally, WebhookServer, Writer, wait_until};
+use crate::harness::{Answer, END, Ended, Scene, Tally, WebhookServer, wait_until};
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
 
@@ -83,10 +83,7 @@ fn a_stop_says_how_many_finished_events_come_again_because_one_below_them_is_not
     let scene = Scene::on(&broker, "embedded-come-again");
     let topic = scene.topic("versioned", 1);
     let mut feeder = scene.feeder();
-    for _ in 0..20 {
-        feeder.change_log(&topic, 0, Writer::EarlyChangeLog);
-    }
-    feeder.flush();
+    feeder.change_logs_to(&topic, 0, 20);
     // The sixth waits for its next attempt until the stop.
     let endpoint =
         WebhookServer::start(|place, _| if place.offset == 5 { Answer::Fail(503) } else { Answer::Confirm });

@@ -149,6 +149,14 @@ impl Feeder {
         self.flush();
     }
 
+    /// Feeds change logs to one partition, and waits until they are delivered.
+    pub(crate) fn change_logs_to(&mut self, topic: &str, partition: i32, count: usize) {
+        for _ in 0..count {
+            self.change_log(topic, partition, Writer::EarlyChangeLog);
+        }
+        self.flush();
+    }
+
     /// Feeds one change log by a writer of the test's choice; it is delivered with the next
     /// [`flush`](Self::flush).
     pub(crate) fn change_log(&mut self, topic: &str, partition: i32, writer: Writer) -> Place {

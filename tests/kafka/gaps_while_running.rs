@@ -7,19 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::gaps::{command, gap_records, position_in};
-use crate::harness::{Answer, Feeder, KafkaBroker, Scene, WebhookServer, Writer, wait_until};
+use crate::harness::{Answer, KafkaBroker, Scene, WebhookServer, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
 /// How many events of a partition may be with the action: then it is paused.
 const HELD: i64 = 10;
-
-fn feed(feeder: &mut Feeder, topic: &str, partition: i32, records: usize) {
-    for _ in 0..records {
-        feeder.change_log(topic, partition, Writer::EarlyChangeLog);
-    }
-    feeder.flush();
-}
 
 /// Kafka forgets the group's offsets with the topic: nobody but the pipeline knows of the gap then.
 #[test]
@@ -70,7 +63,7 @@ fn overtake(scene: &Scene<'_>, on_gap: &str) {
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     for partition in 0..2 {
-        feed(&mut feeder, &topic, partition, 100);
+        feeder.change_logs_to(&topic, partition, 100);
     }
     let open = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
     let plan = Arc::clone(&open);
@@ -134,7 +127,7 @@ fn a_gap_that_a_partition_waits_at_is_not_told_again_after_a_rebalance() {
     let scene = scene("gap-rebalance");
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
-    feed(&mut feeder, &topic, 0, 50);
+    feeder.change_logs_to(&topic, 0, 50);
     // With this assignor every rebalance takes all partitions away from everybody.
     let eager = |recipe: crate::harness::Recipe| {
         let recipe = recipe.change_logs(&topic).option("on_gap", "wait");
@@ -145,7 +138,7 @@ fn a_gap_that_a_partition_waits_at_is_not_told_again_after_a_rebalance() {
     let committed = scene.committed(&[(&topic, 2)]);
     wait_until("the first records to be committed", SEEN, || position_in(&committed, &topic) == Some(50));
     relay.stop();
-    feed(&mut feeder, &topic, 0, 50);
+    feeder.change_logs_to(&topic, 0, 50);
     KafkaBroker::shared().delete_records_before(&topic, 0, 70);
 
     let relay = scene.run(&[&recipe]);

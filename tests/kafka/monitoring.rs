@@ -145,4 +145,6 @@ fn deleted_and_created_again(test: &str, records: usize, metadata_refresh_ms: u3
     relay.wait_until_ready();
     wait_until("the new log to be committed", SEEN, || committed.sum() == Some(records as i64));
     relay.stop();
+    let (acted, again) = (actions.read().len(), records.saturating_sub(50));
+    assert!((50 + records..=50 + records + again).contains(&acted), "{acted} of {records} behind 50");
 }

@@ -248,14 +248,11 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let logs = look_ups.watermarks(&sources)?;
         for (source, (low, end)) in sources.into_iter().zip(logs) {
             let Some(slot) = self.slots.iter_mut().find(|slot| *slot.source() == source) else { continue };
-            let gap = Gap { source, from: slot.next, to: low, cause: GapCause::AnotherLog { end } };
             // Nothing that can be read is passed over, so nobody has to say that it is known.
-            slot.move_to = Some(low);
-            slot.gap = None;
-            slot.log_deleted = false;
+            slot.acknowledged = true;
+            let gap = Gap { source, from: slot.next, to: low, cause: GapCause::AnotherLog { end } };
+            self.found(gap);
             self.waiting = true;
-            tracing::warn!(from = gap.from, to = low, "{gap}: going on at {low}");
-            self.parts.reports.gap(&gap, 0);
         }
         Ok(())
     }
