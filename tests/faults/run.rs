@@ -10,7 +10,7 @@ use fastrand::Rng;
 use crate::feeding::{Feeding, Food};
 use crate::harness::{
     Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
-    Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
+    RECOVERY, Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
 };
 use crate::report::{Bound, Failure, Report, Verdict, held};
 use crate::scale::{Scale, Size};
@@ -182,7 +182,12 @@ impl<'a> Run<'a> {
 
     /// The fault is over.
     pub(crate) fn over(&self) {
-        self.observer.fault_is_over(&self.fates.ends());
+        self.over_but_for(Duration::ZERO);
+    }
+
+    /// The fault is over, and its last effect is after this time at most.
+    pub(crate) fn over_but_for(&self, aftermath: Duration) {
+        self.observer.fault_is_over(&self.fates.ends(), aftermath + RECOVERY);
     }
 
     /// Waits until all partitions have moved that had lag when the last fault was over, or have taken too long for it.

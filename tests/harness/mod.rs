@@ -41,7 +41,7 @@ pub(crate) use kafka_broker::KafkaBroker;
 pub(crate) use ledger::{Invariant, Sum, Violation};
 pub(crate) use letter_topic::LetterTopic;
 pub(crate) use memory::MemoryCurve;
-pub(crate) use observer::{CommittedOffsets, Deliveries, Letters, Observer, OrderedBy, View};
+pub(crate) use observer::{CommittedOffsets, Deliveries, Letters, Observer, OrderedBy, RECOVERY, View};
 pub(crate) use recipe::Recipe;
 pub(crate) use relay::{END, Ended, Relay, Surroundings, has_left};
 pub(crate) use routes::check_topics_read_by_choice;

@@ -161,6 +161,7 @@ pub(crate) struct Seen {
 /// The time after a fault.
 struct Recovering {
     since: Instant,
+    within: Duration,
     /// Where partitions stood that had lag; each has to move.
     stood_at: BTreeMap<Partition, i64>,
 }
@@ -234,10 +235,10 @@ impl Observer {
         self.seen().recovering = None;
     }
 
-    /// The fault is over: from now on every partition with lag has to move. `ends` says how many records
-    /// each partition holds.
-    pub(crate) fn fault_is_over(&self, ends: &BTreeMap<Partition, i64>) {
-        self.seen().fault_is_over(ends);
+    /// The fault is over: every partition with lag has to move `within` this time. `ends` says how many
+    /// records each partition holds.
+    pub(crate) fn fault_is_over(&self, ends: &BTreeMap<Partition, i64>, within: Duration) {
+        self.seen().fault_is_over(ends, within);
     }
 
     /// Takes a last look and says what was seen.
@@ -307,13 +308,14 @@ impl Seen {
     }
 
     /// Where no partition has lag there is nothing to judge: it would have recovered in no time.
-    fn fault_is_over(&mut self, ends: &BTreeMap<Partition, i64>) {
+    fn fault_is_over(&mut self, ends: &BTreeMap<Partition, i64>, within: Duration) {
         let committed = |partition| self.ledger.last_committed().get(partition).copied().unwrap_or(0);
         let stands = ends.iter().map(|(partition, end)| (partition.clone(), committed(partition), *end));
         let lags = stands.filter(|(_, committed, end)| committed < end);
         let stood_at: BTreeMap<Partition, i64> =
             lags.map(|(partition, committed, _)| (partition, committed)).collect();
-        self.recovering = (!stood_at.is_empty()).then(|| Recovering { since: Instant::now(), stood_at });
+        self.recovering =
+            (!stood_at.is_empty()).then(|| Recovering { since: Instant::now(), within, stood_at });
     }
 
     fn look(&mut self, offsets: &BTreeMap<Partition, i64>) {
@@ -327,7 +329,7 @@ impl Seen {
         if recovering.stood_at.is_empty() {
             self.slowest_recovery = self.slowest_recovery.max(Some(took));
             self.recovering = None;
-        } else if took > RECOVERY {
+        } else if took > recovering.within {
             let what =
                 format!("{took:?} after the fault was over these still stand: {:?}", recovering.stood_at);
             self.ledger.violates(Invariant::Recovers, what);
@@ -346,12 +348,16 @@ fn a_recovery_is_judged_once_a_fault_is_over_that_left_something_to_do() {
     let mut seen = Seen::by(Ledger::new(0, None));
     seen.look(&at(0));
     assert_eq!(seen.slowest_recovery, None, "no fault was over");
-    seen.fault_is_over(&at(0));
+    seen.fault_is_over(&at(0), RECOVERY);
     seen.look(&at(0));
     assert_eq!(seen.slowest_recovery, None, "nothing was left to do");
-    seen.fault_is_over(&at(2));
+    seen.fault_is_over(&at(2), RECOVERY);
     seen.look(&at(0));
     assert_eq!(seen.slowest_recovery, None, "it stands");
     seen.look(&at(1));
     assert!(seen.slowest_recovery.is_some());
+    assert!(seen.ledger.violations().is_empty(), "{:?}", seen.ledger.violations());
+    seen.fault_is_over(&at(2), Duration::ZERO);
+    seen.look(&at(1));
+    assert!(seen.ledger.violations().iter().any(|violation| violation.invariant == Invariant::Recovers));
 }
