@@ -1,4 +1,4 @@
-//! A place in a topic as a person names it: `earliest`, `latest`, a time, an offset.
+//! A place in a topic as a person names it: `earliest`, `latest`, a time, an offset; and a time that is past.
 
 use std::str::FromStr;
 
@@ -28,6 +28,37 @@ pub(super) enum MomentError {
     Future,
     #[error("lies too long ago to be a time")]
     TooLongAgo,
+}
+
+/// What is wrong with the text of a time that is to lie behind us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PastTimeError {
+    #[error(
+        "expected a time such as 2026-01-31T08:00:00Z, or how long ago such as 1h, 30m or 2d (s, m, h, d, w)"
+    )]
+    Unknown,
+    #[error("lies in the future; expected a time that is past, or how long ago such as 1h")]
+    Future,
+    #[error("lies too long ago to be a time")]
+    TooLongAgo,
+}
+
+/// A time that lies behind us: RFC 3339, or how long ago. `1h` is the same as `-1h` here, where nothing else
+/// can be meant by it.
+pub(super) fn past_time(text: &str) -> Result<Timestamp, PastTimeError> {
+    past_time_at(text.trim(), Timestamp::now())
+}
+
+fn past_time_at(text: &str, now: Timestamp) -> Result<Timestamp, PastTimeError> {
+    match seconds(text.strip_prefix('-').unwrap_or(text)) {
+        Ok(ago) => now.checked_sub(SignedDuration::from_secs(ago)).map_err(|_| PastTimeError::TooLongAgo),
+        Err(MomentError::TooLongAgo) => Err(PastTimeError::TooLongAgo),
+        Err(_) => match text.parse::<Timestamp>() {
+            Ok(time) if time > now => Err(PastTimeError::Future),
+            Ok(time) => Ok(time),
+            Err(_) => Err(PastTimeError::Unknown),
+        },
+    }
 }
 
 impl FromStr for Moment {
@@ -120,5 +151,24 @@ mod tests {
         assert_eq!(at("2026-02-01T00:00:00Z"), Err(MomentError::Future));
         assert_eq!(at("-9999999w"), Err(MomentError::TooLongAgo));
         assert_eq!(at("-99999999999999999999s"), Err(MomentError::TooLongAgo));
+    }
+
+    #[test]
+    fn a_past_time_is_a_time_or_how_long_ago_with_a_dash_or_without() {
+        let at = |text: &str| past_time_at(text, "2026-01-31T08:00:00Z".parse().unwrap());
+        let time = |text: &str| Ok(text.parse().unwrap());
+        assert_eq!(at("2026-01-31T08:00:00+01:00"), time("2026-01-31T07:00:00Z"));
+        for ago in ["1h", "-1h", "60m", "3600s"] {
+            assert_eq!(at(ago), time("2026-01-31T07:00:00Z"), "{ago}");
+        }
+        assert_eq!(at("30m"), time("2026-01-31T07:30:00Z"));
+        assert_eq!(at("2d"), time("2026-01-29T08:00:00Z"));
+        assert_eq!(at("2026-02-01T00:00:00Z"), Err(PastTimeError::Future));
+        assert_eq!(at("9999999w"), Err(PastTimeError::TooLongAgo));
+        for wrong in ["", "-", "17", "h", "+1h", "--1h", "1.5h", "1y", "1h30m", "latest", "2026-01-31"] {
+            assert_eq!(at(wrong), Err(PastTimeError::Unknown), "{wrong}");
+        }
+        let told = PastTimeError::Unknown.to_string();
+        assert!(told.contains("2026-01-31T08:00:00Z") && told.contains("30m"), "{told}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datahub_relay::embedded::EmbeddedBroker;
 
+use super::letter_commands::line;
 use crate::harness::{Recipe, Said, Scene, command, wait_until};
 
 const ALL_FINISHED: Duration = Duration::from_secs(60);
@@ -121,4 +122,37 @@ fn a_replay_says_what_it_needs() {
     assert!(said.stderr.contains("/nonexistent/failed_events.log"), "{said:?}");
     let said = command(&["dead-letters", "list", "--file", "x", "--since", "soon"], &[]);
     assert_eq!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn letters_are_chosen_by_a_time_or_by_how_long_ago_and_another_text_names_both_forms() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("failed_events.log");
+    let of_the_past = line("p", ("action", "permanent"), (1, 1));
+    let now = jiff::Timestamp::now().to_string();
+    let of_today = line("p", ("action", "permanent"), (2, 1)).replace("2026-01-02T03:04:05.678Z", &now);
+    fs::write(&file, of_the_past + &of_today).expect("a file");
+    let name = file.to_string_lossy().into_owned();
+    let listed = |times: &[&str]| {
+        command(&[&["dead-letters", "list", "--json", "--file", &name], times].concat(), &[])
+    };
+    for (times, offset) in [
+        (&["--since", "1h"][..], 2),
+        (&["--since", "-1h"], 2),
+        (&["--since", "2026-01-03T00:00:00Z"], 2),
+        (&["--until", "30m"], 1),
+        (&["--since", "9999d", "--until", "1d"], 1),
+    ] {
+        let said = listed(times);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(said.stdout.lines().count(), 1, "{times:?}: {said:?}");
+        assert!(said.stdout.contains(&format!("/PlatformEvent_v1/0/{offset}\"")), "{times:?}: {said:?}");
+    }
+    for (option, wrong) in [("--since", "17"), ("--until", "yesterday")] {
+        let said = listed(&[option, wrong]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        for form in ["2026-01-31T08:00:00Z", "1h, 30m or 2d"] {
+            assert!(said.stderr.contains(form), "{form}: {said:?}");
+        }
+    }
 }

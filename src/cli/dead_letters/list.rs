@@ -18,8 +18,15 @@ use crate::environment::Environment;
 /// A message is cut at so many characters in the table.
 const MESSAGE_CHARACTERS: usize = 100;
 
+const EXAMPLES: &str = "\
+Examples:
+  datahub-relay dead-letters list -c recipe.yml --pending --since 1h
+  datahub-relay dead-letters list -c recipe.yml --since 2d --until 30m
+  datahub-relay dead-letters list -c recipe.yml --since 2026-01-31T08:00:00Z";
+
 /// List letters, or count them.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     source: SourceArgs,

@@ -6,6 +6,7 @@ mod list;
 mod replay;
 mod selection;
 mod show;
+mod tally;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   datahub-relay dead-letters list -c recipe.yml
   datahub-relay dead-letters list -c recipe.yml --summary
-  datahub-relay dead-letters list --file failed_events.log --since -2h --json
+  datahub-relay dead-letters list --file failed_events.log --since 2h --json
   datahub-relay dead-letters show -c recipe.yml group/PlatformEvent_v1/0/17
   datahub-relay dead-letters replay -c recipe.yml --dry-run
   datahub-relay dead-letters replay -c recipe.yml --class retries_exhausted";

@@ -1,7 +1,6 @@
 //! `dead-letters replay`.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::history::{History, Replays};
 use super::letters::Letters;
 use super::selection::SelectionArgs;
+use super::tally::Tally;
 use super::{CommandError, SourceArgs, printable, recipe_of};
 use crate::cli::complain;
 use crate::cli::signals;
@@ -31,6 +31,10 @@ use crate::telemetry::{HealthBoard, Metrics};
 const LEAVE: Duration = Duration::from_secs(6);
 
 const AFTER_HELP: &str = "\
+Examples:
+  datahub-relay dead-letters replay -c recipe.yml --since 2h --dry-run
+  datahub-relay dead-letters replay -c recipe.yml --class retries_exhausted
+
 Each letter is replayed once: what was done is noted beside the file (failed_events.log.replayed), and \
 for the letters of a topic in that topic too, so a replay that was interrupted goes on where it was when \
 it is started again, on any machine that reaches the letters. One replay runs at a time. A letter that fails \
@@ -182,49 +186,6 @@ enum Unreplayed {
     Refused(String),
     /// No letter can be.
     Broken(String),
-}
-
-/// What a replay came to.
-#[derive(Debug, Default)]
-struct Tally {
-    acted: u64,
-    dropped: u64,
-    sent: u64,
-    failed_again: u64,
-    before: u64,
-    refused: u64,
-    unreadable: u64,
-}
-
-impl Tally {
-    fn count(&mut self, replayed: Replayed) {
-        let counter = match replayed {
-            Replayed::Acted => &mut self.acted,
-            Replayed::Dropped => &mut self.dropped,
-            Replayed::Sent => &mut self.sent,
-            Replayed::FailedAgain => &mut self.failed_again,
-        };
-        *counter += 1;
-    }
-
-    fn all_well(&self) -> bool {
-        self.failed_again + self.refused + self.unreadable == 0
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { acted, dropped, sent, failed_again, before, refused, unreadable } = self;
-        write!(f, "{acted} acted on, {dropped} dropped, ")?;
-        if *sent > 0 {
-            write!(f, "{sent} sent to their topic, ")?;
-        }
-        write!(f, "{failed_again} failed again, {before} replayed before, {refused} refused")?;
-        if *unreadable > 0 {
-            write!(f, ", {unreadable} unreadable")?;
-        }
-        Ok(())
-    }
 }
 
 struct Run<'a, O> {
