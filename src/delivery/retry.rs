@@ -24,6 +24,11 @@ impl RetryPolicy {
         Self { count: settings.count, backoff: settings.backoff }
     }
 
+    /// How many attempts at an event are made at most, the first one included.
+    pub fn attempts(&self) -> u32 {
+        self.count.saturating_add(1)
+    }
+
     /// Whether a retry may be made: the first one is number 1.
     pub fn allows(&self, retry: u32) -> bool {
         retry <= self.count
@@ -82,6 +87,7 @@ mod tests {
         assert!(!policy(0, Duration::ZERO).allows(1));
         assert!(policy(2, Duration::ZERO).allows(2));
         assert!(!policy(2, Duration::ZERO).allows(3));
+        assert_eq!(policy(2, Duration::ZERO).attempts(), 3);
     }
 
     proptest! {

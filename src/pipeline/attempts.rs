@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::failures_told::FailuresTold;
 use super::stages::{Interrupted, panicked, wait};
 use crate::action::{Action, ActionError};
 use crate::dead_letter::Failure;
@@ -24,6 +25,7 @@ pub(super) struct Attempts {
     /// The longest that one attempt may take.
     pub(super) deadline: Option<Duration>,
     pub(super) retry: RetryPolicy,
+    pub(super) told: FailuresTold,
     /// What no error may show.
     pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,
@@ -81,9 +83,9 @@ impl Attempts {
             let class = match &error {
                 ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => {
                     metrics.retried();
-                    let position = &delivery.record.position;
-                    tracing::debug!(pipeline = %self.pipeline, %position, attempts, "the action failed, trying again: {message}");
-                    wait(delivery, retry.wait_before(attempts, *retry_after, fastrand::f64())).await?;
+                    let pause = retry.wait_before(attempts, *retry_after, fastrand::f64());
+                    self.tell_failure(delivery, attempts, pause, &message);
+                    wait(delivery, pause).await?;
                     continue;
                 }
                 ActionError::Retryable { .. } if late => "deadline",
@@ -103,6 +105,24 @@ impl Attempts {
             };
             return Ok(Err(GaveUp::OnEvent(failure)));
         }
+    }
+
+    /// Says that an attempt has failed which is not the last one: a pipeline whose every attempt fails would
+    /// otherwise look well until the first event has used up its own.
+    fn tell_failure(&self, delivery: &Delivery, attempt: u32, pause: Duration, message: &str) {
+        let (pipeline, position, of) = (&self.pipeline, &delivery.record.position, self.retry.attempts());
+        let pause = pause.as_secs_f64();
+        let Some(untold) = self.told.note(Instant::now()) else {
+            return tracing::debug!(%pipeline, %position, "attempt {attempt} of {of} failed: {message}");
+        };
+        let more = match untold {
+            0 => String::new(),
+            _ => format!(" ({untold} more have failed since one was told here)"),
+        };
+        tracing::warn!(
+            %pipeline, %position,
+            "attempt {attempt} of {of} failed, the next one follows in {pause:.1} s{more}: {message}"
+        );
     }
 
     /// Waits until the action may run.

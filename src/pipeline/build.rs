@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::attempts::Attempts;
+use super::failures_told::FailuresTold;
 use super::registry_watch::RegistryWatch;
 use super::reports::PipelineReports;
 use super::stages::Parts;
@@ -136,6 +137,7 @@ impl Pipeline {
             permits: permits(&delivery),
             deadline: delivery.attempt_deadline,
             retry: RetryPolicy::new(&delivery.retry),
+            told: FailuresTold::default(),
             secrets: secrets.clone(),
             metrics: Arc::clone(&metrics),
         };

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod build;
+mod failures_told;
 mod inspection;
 mod give_up;
 mod preview;

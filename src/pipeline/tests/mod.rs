@@ -1,6 +1,8 @@
 //! The stages with an action, a registry and a dead-letter store made for the test.
 
 mod deadline;
+mod failing;
+mod log_lines;
 mod health;
 mod screening;
 mod starting;
@@ -19,6 +21,7 @@ use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::attempts::Attempts;
+use super::failures_told::FailuresTold;
 use super::registry_watch::RegistryWatch;
 use super::stages::{Parts, Stages};
 use super::storing::WaitingLetters;
@@ -106,6 +109,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
             permits: None,
             deadline: None,
             retry: RetryPolicy::new(&RetrySettings { count: 3, backoff: Duration::from_secs(3600) }),
+            told: FailuresTold::default(),
             secrets: Secrets::default(),
             metrics: Arc::clone(&metrics),
         },
