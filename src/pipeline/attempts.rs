@@ -1,7 +1,10 @@
 //! Attempts at an event: one after the other, each with a permit and a deadline.
 
+use std::future::{Future as _, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt as _;
@@ -14,7 +17,7 @@ use crate::dead_letter::Failure;
 use crate::delivery::{Delivery, RetryPolicy};
 use crate::event::{Envelope, Stage};
 use crate::redaction::Secrets;
-use crate::telemetry::PipelineMetrics;
+use crate::telemetry::{PipelineHealth, PipelineMetrics};
 
 /// Runs the action of one pipeline.
 pub(super) struct Attempts {
@@ -29,6 +32,8 @@ pub(super) struct Attempts {
     /// What no error may show.
     pub(super) secrets: Secrets,
     pub(super) metrics: Arc<PipelineMetrics>,
+    /// Where it is shown how long an event has been in its action.
+    pub(super) health: Arc<PipelineHealth>,
 }
 
 /// Why no further attempt at an event is made.
@@ -56,13 +61,26 @@ impl Attempts {
         let Self { retry, metrics, secrets, .. } = self;
         let mut attempts = 0;
         let mut first_at = None;
+        let (mut first_began, mut stay) = (None, None);
         loop {
             // Held while the action runs and no longer: an event that waits for its next attempt, or
             // for anything else, must not keep other partitions' events from theirs.
             let permit = self.permit(delivery).await?;
             let began = Instant::now();
+            let first_began = *first_began.get_or_insert(began);
+            let enter = || {
+                self.health.in_action().enter(delivery.record.position.clone(), first_began, retry.attempts())
+            };
             // In a block of its own: an action may also panic before it has made its future.
-            let result = AssertUnwindSafe(async { self.attempt(envelope).await }).catch_unwind().await;
+            let mut acting = pin!(AssertUnwindSafe(async { self.attempt(envelope).await }).catch_unwind());
+            // One that ends at once takes no lock for being shown.
+            let result = match poll_fn(|context| Poll::Ready(acting.as_mut().poll(context))).await {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    stay.get_or_insert_with(enter);
+                    acting.await
+                }
+            };
             drop(permit);
             metrics.action_took(began.elapsed());
             attempts += 1;
@@ -83,6 +101,7 @@ impl Attempts {
             let class = match &error {
                 ActionError::Retryable { retry_after, .. } if retry.allows(attempts) => {
                     metrics.retried();
+                    stay.get_or_insert_with(enter).failed();
                     let pause = retry.wait_before(attempts, *retry_after, fastrand::f64());
                     self.tell_failure(delivery, attempts, pause, &message);
                     wait(delivery, pause).await?;

@@ -1,5 +1,6 @@
 //! From a recipe to the components that it describes.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
@@ -130,6 +131,7 @@ impl Pipeline {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             tally: Arc::clone(&tally),
+            slow_told: AtomicBool::default(),
         };
         let attempts = Attempts {
             pipeline: Arc::clone(&pipeline),
@@ -140,6 +142,7 @@ impl Pipeline {
             told: FailuresTold::default(),
             secrets: secrets.clone(),
             metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
         };
         let parts = Parts {
             pipeline,

@@ -1,6 +1,7 @@
 //! What the Kafka side tells, passed on to metrics, health and the summary.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::error::KafkaError;
@@ -9,13 +10,35 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
 use crate::kafka::{CommitsFail, Gap, RebalanceKind, Reports, ScreenCounts, UnreadableTopic};
-use crate::telemetry::{Condition, EarlyFilter, PipelineHealth, PipelineMetrics, PipelineState, Rebalance};
+use crate::telemetry::{
+    Condition, EarlyFilter, LONG, PipelineHealth, PipelineMetrics, PipelineState, Rebalance,
+};
 
 /// Passes on what the polling thread and the committer of one pipeline tell.
 pub(super) struct PipelineReports {
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) health: Arc<PipelineHealth>,
     pub(super) tally: Arc<Tally>,
+    /// Whether the log has it that an event is in its action for long.
+    pub(super) slow_told: AtomicBool,
+}
+
+impl PipelineReports {
+    /// Says once that an action takes long, and once that none does any more: readiness has it meanwhile.
+    fn tell_slow_action(&self) {
+        let slow = self.health.in_action().about_long();
+        match (slow, self.slow_told.load(Ordering::Relaxed)) {
+            (Some(text), false) => {
+                self.slow_told.store(true, Ordering::Relaxed);
+                tracing::warn!("{text}; /readyz shows for how long it goes on");
+            }
+            (None, true) => {
+                self.slow_told.store(false, Ordering::Relaxed);
+                tracing::info!("no event is in its action for longer than {} s any more", LONG.as_secs());
+            }
+            (Some(_), true) | (None, false) => {}
+        }
+    }
 }
 
 impl Reports for PipelineReports {
@@ -64,6 +87,7 @@ impl Reports for PipelineReports {
 
     fn in_flight(&self, events: usize, bytes: usize) {
         self.metrics.in_flight(events, bytes);
+        self.tell_slow_action();
     }
 
     fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {
@@ -178,6 +202,7 @@ mod tests {
             metrics: metrics.pipeline("p"),
             health: board.pipeline("p"),
             tally: Arc::new(Tally::new()),
+            slow_told: AtomicBool::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 
 use super::condition::Condition;
+use super::in_action::InAction;
 use super::probes::{Liveness, PipelineReport, Readiness, StuckPipeline};
 use crate::redaction::Secrets;
 
@@ -104,6 +105,7 @@ pub struct PipelineHealth {
     created: Instant,
     /// Milliseconds from `created` to the last sign of the polling thread, plus one; 0 before the first.
     last_seen_ms: AtomicU64,
+    in_action: InAction,
     status: Mutex<Status>,
 }
 
@@ -123,6 +125,7 @@ impl PipelineHealth {
             name: name.to_owned(),
             created: Instant::now(),
             last_seen_ms: AtomicU64::new(0),
+            in_action: InAction::default(),
             status: Mutex::new(Status {
                 state: PipelineState::Starting,
                 missing,
@@ -136,6 +139,11 @@ impl PipelineHealth {
     /// The pipeline's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The events that are in their action.
+    pub fn in_action(&self) -> &InAction {
+        &self.in_action
     }
 
     /// From here on no text that is told shows any of these.
@@ -245,6 +253,8 @@ impl PipelineHealth {
             ready,
             failure,
             stuck,
+            slow: self.in_action.about_long(),
+            longest_in_action: self.in_action.longest(),
             missing,
             warnings,
         }

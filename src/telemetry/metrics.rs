@@ -49,8 +49,10 @@ impl Metrics {
             let is_in_it = i64::from(report.state.name() == state);
             self.families.pipeline_state.with_label_values(&[report.name.as_str(), state]).set(is_in_it);
         }
-        let ready = i64::from(report.ready);
-        self.families.pipeline_ready.with_label_values(&[report.name.as_str()]).set(ready);
+        let labels = [report.name.as_str()];
+        self.families.pipeline_ready.with_label_values(&labels).set(i64::from(report.ready));
+        let longest = i64::try_from(report.longest_in_action.as_secs()).unwrap_or(i64::MAX);
+        self.families.longest_in_action.with_label_values(&labels).set(longest);
     }
 }
 

@@ -48,6 +48,9 @@ fn write_row(html: &mut String, report: &PipelineReport) -> fmt::Result {
     if let Some(stuck) = &report.stuck {
         write!(html, "{}<br>", Escaped(stuck))?;
     }
+    if let Some(slow) = &report.slow {
+        write!(html, "{}<br>", Escaped(slow))?;
+    }
     for (index, (condition, why)) in report.missing.iter().enumerate() {
         let separator = if index == 0 { "" } else { "<br>" };
         write!(html, "{separator}{}: {}", condition.as_str(), Escaped(why))?;

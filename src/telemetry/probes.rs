@@ -1,6 +1,7 @@
 //! What `/livez` and `/readyz` answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -49,6 +50,12 @@ pub struct PipelineReport {
     /// Why it stands still, if it does: `/livez` says so too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
+    /// Which event has been in its action for long, if one has, how long, and how many more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow: Option<String>,
+    /// How long the oldest event has been in its action; zero where there is none.
+    #[serde(skip)]
+    pub longest_in_action: Duration,
     /// What is missing, each with what is known about it.
     pub missing: BTreeMap<Condition, String>,
     /// What a person should know although it keeps nothing from going on: the last few, each with its

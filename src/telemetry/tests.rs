@@ -1,6 +1,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ use super::{
     Condition, EarlyFilter, HealthBoard, Metrics, MonitoringError, MonitoringServer, PipelineMetrics,
     PipelineState, Rebalance, RegistryLookup,
 };
-use crate::event::{DropReason, Stage, TopicPartition};
+use crate::event::{DropReason, Position, Stage, TopicPartition};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -163,6 +163,23 @@ fn a_pipelines_state_is_a_metric() {
     assert!(text.contains(r#"datahub_relay_pipeline_state{pipeline="p",state="failed"} 1"#), "{text}");
     assert!(text.contains(r#"datahub_relay_pipeline_state{pipeline="p",state="running"} 0"#), "{text}");
     assert!(text.contains(r#"datahub_relay_pipeline_ready{pipeline="p"} 0"#), "{text}");
+}
+
+#[test]
+fn how_long_the_oldest_event_has_been_in_its_action_is_a_metric() {
+    let (metrics, board) = (Metrics::new(), board());
+    let health = board.pipeline("p");
+    let shown = || {
+        let text = metrics.text(&board).unwrap();
+        let name = r#"datahub_relay_longest_in_action_seconds{pipeline="p"} "#;
+        text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
+    };
+    assert_eq!(shown().as_deref(), Some("0"));
+    let began = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+    let stay = health.in_action().enter(Position { source: partition(1), offset: 3 }, began, 1);
+    assert_eq!(shown().as_deref(), Some("61"));
+    drop(stay);
+    assert_eq!(shown().as_deref(), Some("0"));
 }
 
 /// Status line, headers and body of an answer, read from the socket as they are.

@@ -1,7 +1,8 @@
 //! What `/readyz` and `/livez` say while something is wrong, and that they take it back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
@@ -9,8 +10,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::super::registry_watch::RegistryWatch;
 use super::super::reports::PipelineReports;
 use super::super::tally::Tally;
+use super::log_lines;
 use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
-use crate::event::TopicPartition;
+use crate::event::{Position, TopicPartition};
 use crate::kafka::{CommitsFail, Gap, GapCause, RebalanceKind, Reports as _, Unreadable, UnreadableTopic};
 use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
@@ -32,6 +34,7 @@ fn ready_pipeline() -> Told {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
         tally: Arc::new(Tally::new()),
+        slow_told: AtomicBool::default(),
     };
     let registry = RegistryWatch {
         pipeline: "tags".into(),
@@ -171,4 +174,19 @@ fn a_gap_that_is_passed_is_a_warning_and_keeps_nothing_from_being_ready() {
     let readiness = told.board.readiness();
     assert!(readiness.ready);
     assert!(readiness.pipelines[0].warnings[0].contains("offsets 10 to 39 (30 records) were deleted"));
+}
+
+#[test]
+fn an_action_that_takes_long_is_logged_once_until_it_is_over() {
+    let told = ready_pipeline();
+    let log = log_lines::keep();
+    let source = TopicPartition { topic: "PlatformEvent_v1".into(), partition: 3 };
+    let began = Instant::now().checked_sub(Duration::from_secs(31)).unwrap();
+    let stay = told.health.in_action().enter(Position { source, offset: 10 }, began, 1);
+    (0..3).for_each(|_| told.kafka.in_flight(1, 1));
+    let says = log.containing("PlatformEvent_v1[3]@10 has been in its action for 31 s");
+    assert!(says.len() == 1 && says[0].contains("WARN"), "{says:?}");
+    drop(stay);
+    (0..3).for_each(|_| told.kafka.in_flight(0, 0));
+    assert_eq!(log.containing("no event is in its action for longer than 30 s any more").len(), 1);
 }

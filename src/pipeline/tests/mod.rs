@@ -96,6 +96,7 @@ fn settings(server: &MockServer) -> RegistrySettings {
 
 fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letters>) -> Parts {
     let metrics = Metrics::new().pipeline("p");
+    let health = HealthBoard::new(Duration::from_secs(60)).pipeline("p");
     Parts {
         pipeline: "p".into(),
         group: "g".into(),
@@ -112,6 +113,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
             told: FailuresTold::default(),
             secrets: Secrets::default(),
             metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
         },
         dead_letters: letters,
         failure_mode: FailureMode::Continue,
@@ -119,7 +121,7 @@ fn parts(registry: Arc<SchemaRegistry>, action: impl Action, letters: Arc<Letter
         waiting_letters: WaitingLetters::default(),
         secrets: Secrets::default(),
         metrics,
-        health: HealthBoard::new(Duration::from_secs(60)).pipeline("p"),
+        health,
         tally: Arc::new(Tally::new()),
     }
 }

@@ -108,6 +108,21 @@ fn the_newest_warnings_are_told_and_leave_a_pipeline_ready() {
 }
 
 #[test]
+fn an_event_that_is_in_its_action_for_long_is_told_until_it_is_over_and_leaves_a_pipeline_ready() {
+    let (board, health) = board();
+    make_ready(&health);
+    let source = crate::event::TopicPartition { topic: "t".into(), partition: 2 };
+    let began = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+    let stay = health.in_action().enter(crate::event::Position { source, offset: 17 }, began, 4);
+    let readiness = board.readiness();
+    assert!(readiness.ready && readiness.pipelines[0].longest_in_action >= Duration::from_secs(61));
+    let says = r#""slow":"t[2]@17 has been in its action for 61 s, 0 of 4 attempts failed""#;
+    assert!(ready_body(&board).contains(says), "{}", ready_body(&board));
+    drop(stay);
+    assert!(!ready_body(&board).contains("slow"), "{}", ready_body(&board));
+}
+
+#[test]
 fn no_text_shows_what_is_to_be_hidden() {
     let (board, health) = board();
     let mut secrets = Secrets::default();
