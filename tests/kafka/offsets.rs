@@ -86,6 +86,47 @@ fn what_is_shown_is_what_kafka_says() {
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_topic_that_does_not_exist_is_told_and_is_an_error_where_none_of_the_recipe_does() {
+    let scene = scene("offsets-no-topic");
+    let topic = scene.topic("versioned", 1);
+    let missing = format!("{topic}-missing");
+    scene.feeder().change_logs(&topic, 1, 10);
+    KafkaBroker::shared().commit(scene.group(), &topic, 0, 4);
+    let recipe = scene.recipe().change_logs(&topic).platform_events(&missing);
+    let show = |arguments: &[&str]| offsets(&recipe, scene.directory(), &[&["show"], arguments].concat());
+    let not_there = |topic: &str| format!("  {topic} does not exist: it was deleted, or not created yet\n");
+
+    let said = show(&[]);
+    assert_eq!(said.code, Some(0), "it may be created yet: {said:?}");
+    assert!(
+        said.stdout.contains(&not_there(&missing)) && said.stdout.contains("lag in all: 6\n"),
+        "{said:?}"
+    );
+    let said = show(&["--json"]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    let told = &said.json()[0];
+    assert!(told["unreadable_topics"][&missing].as_str().unwrap().starts_with("does not exist"), "{told}");
+    assert_eq!(told["lag"], 6);
+
+    KafkaBroker::shared().delete_topic(&topic);
+    let said = show(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let names = format!("none of its topics exists ({topic}, {missing})");
+    assert!(said.stderr.contains(&names), "{said:?}");
+    assert!(
+        said.stdout.contains(&not_there(&topic)) && said.stdout.contains(&not_there(&missing)),
+        "{said:?}"
+    );
+    assert!(!said.stdout.contains("lag in all"), "nobody knows it: {said:?}");
+    let said = show(&["--json"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let told = &said.json()[0];
+    assert_eq!((&told["lag"], &told["partitions"]), (&Value::Null, &Value::Array(Vec::new())), "{told}");
+    assert_eq!(told["unreadable_topics"].as_object().unwrap().len(), 2, "{told}");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
 fn nothing_is_moved_while_the_group_has_members() {
     refused_while_running("offsets-members", |recipe| recipe);
 }

@@ -76,6 +76,22 @@ fn validate_names_each_permission_that_is_missing_and_what_to_grant() {
     assert_eq!(offsets.map(|offsets| offsets.len()), Some(0), "looking commits nothing");
 }
 
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_topic_that_may_not_be_described_is_no_lag_of_zero() {
+    let broker = KafkaBroker::shared();
+    let scene = scene("permissions-offsets");
+    let (seen, refused) = (scene.topic("versioned", 1), scene.topic("platform", 1));
+    broker.allow("Describe", &[Resource::Topic(&seen), Resource::Group(scene.group())]);
+    let recipe = broker.as_limited_user(scene.recipe().change_logs(&seen).platform_events(&refused));
+    let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
+    let said = command(&["offsets", "show", "-c", &file], &[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let told = format!("the topic {refused} cannot be looked at: TopicAuthorizationFailed");
+    assert!(said.stderr.contains(&told) && !said.stderr.contains(&seen), "{said:?}");
+    assert!(said.stdout.contains(&seen), "the other one is shown: {said:?}");
+}
+
 fn assert_said(lines: &[String], beginning: &str, remedy: &str) {
     let said = lines.iter().any(|line| line.starts_with(beginning) && line.ends_with(remedy));
     assert!(said, "{beginning}… {remedy} in {lines:#?}");

@@ -25,9 +25,11 @@ Examples:
   datahub-relay offsets show -c recipes/ --json | jq '.[] | {group, lag}'
 
 The next record is the first one that the group has not committed; its time says how far behind it is, and \
-leads `offsets reset --to` and `tail --from` to that record. Nothing is changed, and no group is joined.
+leads `offsets reset --to` and `tail --from` to that record. Nothing is changed, and no group is joined. A topic \
+that does not exist is told; with one of several that is no error.
 
-Exit codes: 0 everything could be looked at; 1 something could not; 2 wrong usage.";
+Exit codes: 0 everything could be looked at; 1 something could not, or none of a recipe's topics exists; \
+2 wrong usage.";
 
 /// Committed offset, log start, end and lag of each partition, and who is in the group.
 #[derive(Debug, Args)]
@@ -66,6 +68,7 @@ pub(super) fn show(
                 continue;
             }
         };
+        all_well &= say_what_is_not_there(one);
         if args.json {
             pipelines.push(as_json(one, &view));
         } else {
@@ -77,6 +80,40 @@ pub(super) fn show(
     }
     output.flush()?;
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says on standard error which topics could not be looked at. Whether all could be, as far as they exist: a
+/// pipeline may read topics that are created later, but not only such.
+fn say_what_is_not_there(Watched { recipe, onlooker, .. }: &Watched) -> bool {
+    let (missing, there): (Vec<&KnownTopic>, _) =
+        onlooker.topics().iter().partition(|topic| topic.is_missing());
+    let mut all_well = true;
+    for KnownTopic { name, partitions, .. } in &there {
+        if let Err(error) = partitions {
+            complain(&format!("{}: the topic {name} cannot be looked at: {error}", recipe.name));
+            all_well = false;
+        }
+    }
+    if there.is_empty() && !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|topic| &*topic.name).collect();
+        complain(&format!(
+            "{}: none of its topics exists ({}): they were deleted, or not created yet; create them, or correct source.config.topic_routes",
+            recipe.name,
+            names.join(", ")
+        ));
+        all_well = false;
+    }
+    all_well
+}
+
+/// Why nothing is shown of a topic; `None` if it is shown.
+fn why_not_shown(topic: &KnownTopic) -> Option<String> {
+    let error = topic.partitions.err()?;
+    Some(if topic.is_missing() {
+        "does not exist: it was deleted, or not created yet".to_owned()
+    } else {
+        format!("cannot be looked at: {error}")
+    })
 }
 
 fn view(one: &Watched) -> Result<View, StartError> {
@@ -148,11 +185,12 @@ fn write_view(one: &Watched, view: &View, output: &mut dyn Write) -> io::Result<
             }
         }
     }
-    for KnownTopic { name, partitions, .. } in onlooker.topics() {
-        if let Err(error) = partitions {
-            writeln!(output, "  {name}: {error}")?;
+    for topic in onlooker.topics() {
+        if let Some(why) = why_not_shown(topic) {
+            writeln!(output, "  {} {why}", topic.name)?;
         }
     }
+    let Some(lag) = total_lag(&view.standings) else { return writeln!(output) };
     let mut table = Table::new([
         ("TOPIC", Align::Left),
         ("PARTITION", Align::Right),
@@ -180,7 +218,6 @@ fn write_view(one: &Watched, view: &View, output: &mut dyn Write) -> io::Result<
     for gap in gaps {
         writeln!(output, "  {gap}")?;
     }
-    let lag = total_lag(&view.standings);
     match view.standings.iter().filter(|standing| standing.committed.is_none()).count() {
         0 => writeln!(output, "  lag in all: {lag}\n"),
         open => writeln!(
@@ -203,8 +240,9 @@ fn gap(standing: &Standing) -> Option<String> {
     })
 }
 
-fn total_lag(standings: &[Standing]) -> i64 {
-    standings.iter().filter_map(Standing::lag).sum()
+/// `None` where no partition could be looked at: nobody knows how far behind the group is.
+fn total_lag(standings: &[Standing]) -> Option<i64> {
+    (!standings.is_empty()).then(|| standings.iter().filter_map(Standing::lag).sum())
 }
 
 /// `2026-01-31T08:00:00.000Z (3h 12m ago)`.
@@ -238,7 +276,7 @@ fn as_json(one: &Watched, view: &View) -> Value {
     let unknown: serde_json::Map<String, Value> = onlooker
         .topics()
         .iter()
-        .filter_map(|topic| Some((topic.name.to_string(), topic.partitions.err()?.to_string().into())))
+        .filter_map(|topic| Some((topic.name.to_string(), why_not_shown(topic)?.into())))
         .collect();
     let partitions: Vec<Value> = view
         .standings

@@ -268,6 +268,16 @@ fn listen(consumer: &RelayConsumer) {
     while consumer.poll(HEARING).is_some() {}
 }
 
+impl KnownTopic {
+    /// Whether the brokers say that there is no such topic: it was deleted, or was never created.
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self.partitions,
+            Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+        )
+    }
+}
+
 impl Standing {
     /// How many records the group has still to read, of those that the log holds; `None` if it has
     /// committed nothing.
