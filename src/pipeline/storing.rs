@@ -87,23 +87,28 @@ impl<'a> Storing<'a> {
         self.health.lacks(Condition::DeadLetters, why);
     }
 
-    /// The letter is stored, so letters can be stored. Whether it had to wait for that.
-    pub(super) fn stored(self) -> bool {
-        let _count = self.letters.count();
-        self.health.holds(Condition::DeadLetters);
-        self.waits
+    /// The letter is stored. Whether that is news of the store: this letter had to wait, and no other one still
+    /// does, such as one that alone is too large for what is left of the disk.
+    pub(super) fn stored(mut self) -> bool {
+        self.leaves()
     }
-}
 
-impl Drop for Storing<'_> {
-    fn drop(&mut self) {
-        if !self.waits {
-            return;
+    /// Nobody waits for this letter any more. Whether it waited, and was the last one that did.
+    fn leaves(&mut self) -> bool {
+        if !std::mem::take(&mut self.waits) {
+            return false;
         }
         let mut count = self.letters.count();
         *count -= 1;
         if *count == 0 {
             self.health.holds(Condition::DeadLetters);
         }
+        *count == 0
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        self.leaves();
     }
 }

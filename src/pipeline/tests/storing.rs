@@ -1,13 +1,13 @@
 //! What readiness says of a store for dead letters that fails or hangs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{PATIENCE, Scripted, delivery, parts, registry, spawn, stages};
+use super::{PATIENCE, Scripted, delivery, end_of, parts, registry, spawn, stages};
 use crate::action::ActionError;
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{Processed, Processor as _};
@@ -20,6 +20,8 @@ use crate::telemetry::{Condition, HealthBoard, PipelineState};
 #[derive(Default)]
 struct Store {
     full: AtomicBool,
+    /// The partition whose letters alone are too large for what is left of the disk.
+    too_large: Mutex<Option<i32>>,
     hangs: AtomicBool,
 }
 
@@ -29,11 +31,12 @@ impl DeadLetterStore for Store {
         StorePlace::File("letters.log".into())
     }
 
-    async fn store(&self, _: &DeadLetter<'_>) -> Result<(), StoreError> {
+    async fn store(&self, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
         while self.hangs.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        if self.full.load(Ordering::Relaxed) {
+        let too_large = *self.too_large.lock().unwrap() == Some(letter.record.position.source.partition);
+        if too_large || self.full.load(Ordering::Relaxed) {
             let source = std::io::ErrorKind::StorageFull.into();
             return Err(StoreError::File { path: "letters.log".into(), source });
         }
@@ -87,6 +90,22 @@ async fn a_letter_whose_partition_is_taken_leaves_nothing_missing_once_no_other_
     until_lacking(&board, "letters.log").await;
     epochs[1].drain();
     assert!(matches!(second.await.unwrap(), Processed::Interrupted));
+    assert!(board.readiness().ready, "{:?}", board.readiness());
+}
+
+#[tokio::test]
+async fn a_letter_that_is_stored_does_not_take_back_that_another_one_waits() {
+    let store = Arc::new(Store::default());
+    let (stages, board) = refusing(&store).await;
+    *store.too_large.lock().unwrap() = Some(1);
+    let waiting = spawn(&stages, delivery(1));
+    until_lacking(&board, "letters.log").await;
+    let small = end_of(&stages, delivery(2)).await;
+    assert!(matches!(small, Processed::Ended(Outcome::DeadLettered(..))), "{small:?}");
+    assert!(board.readiness().pipelines[0].missing.contains_key(&Condition::DeadLetters));
+    *store.too_large.lock().unwrap() = None;
+    let processed = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(..))), "{processed:?}");
     assert!(board.readiness().ready, "{:?}", board.readiness());
 }
 
