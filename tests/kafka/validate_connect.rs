@@ -5,7 +5,7 @@ use std::process::Command;
 use datahub_relay::embedded::Behaviour;
 use serde_json::json;
 
-use crate::harness::{Recipe, Scene};
+use crate::harness::{KafkaBroker, Recipe, Scene, command};
 use crate::scene;
 
 /// Exit code and standard output of `validate --connect`.
@@ -127,4 +127,58 @@ fn a_broker_that_is_not_there_fails_and_what_depends_on_it_is_skipped() {
         lines.iter().any(|line| line.contains("registry: ")),
         "the rest is looked at all the same: {text}"
     );
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_position_outside_of_its_log_is_warned_about_with_what_becomes_of_it() {
+    let scene = scene("connect-gap");
+    let topic = scene.topic("versioned", 3);
+    let mut feeder = scene.feeder();
+    for partition in 0..3 {
+        feeder.change_logs_to(&topic, partition, 50);
+    }
+    let broker = KafkaBroker::shared();
+    broker.delete_records_before(&topic, 0, 30);
+    for (partition, offset) in [(0, 12), (1, 70), (2, 50)] {
+        broker.commit(scene.group(), &topic, partition, offset);
+    }
+    let recipe = scene.recipe().change_logs(&topic);
+    let warnings = |recipe: &Recipe| {
+        let (code, text) = connect(&scene, recipe);
+        assert_eq!(code, Some(0), "the pipeline can start: {text}");
+        let lines = lines(&scene, &text);
+        lines.into_iter().filter(|line| line.starts_with("warning: group: ")).collect::<Vec<_>>()
+    };
+    let gaps = [
+        format!("{topic}[0]: offsets 12 to 29 (18 records) were deleted before they were read"),
+        format!(
+            "{topic}[1]: the position 70 lies beyond the log, which holds offsets 0 to 50: the topic was recreated or truncated"
+        ),
+    ];
+    let expected = |endings: [&str; 2]| -> Vec<String> {
+        let told = gaps.iter().zip(endings);
+        told.map(|(gap, ending)| format!("warning: group: {gap}; the partition {ending}")).collect()
+    };
+    let goes_on = [
+        "goes on at offset 30 at its next start (on_gap: continue)",
+        "goes on at offset 0 at its next start (on_gap: continue)",
+    ];
+    assert_eq!(warnings(&recipe), expected(goes_on));
+
+    let recipe = recipe.option("on_gap", "wait");
+    let waits = "waits at its next start until `datahub-relay offsets acknowledge` (on_gap: wait)";
+    assert_eq!(warnings(&recipe), expected([waits; 2]));
+    // No pipeline runs that could go on: the command gives up waiting for it.
+    let file = recipe.write(scene.directory()).to_string_lossy().into_owned();
+    let said = command(&["offsets", "acknowledge", "-c", &file], &[]);
+    assert!(said.stdout.contains("not gone on yet"), "{said:?}");
+    let acknowledged = [
+        "goes on at offset 30 at its next start, since the gap was acknowledged",
+        "goes on at offset 0 at its next start, since the gap was acknowledged",
+    ];
+    assert_eq!(warnings(&recipe), expected(acknowledged));
+
+    let recipe = recipe.source("reset_offsets", true);
+    assert_eq!(warnings(&recipe), Vec::<String>::new(), "what is committed does not count then");
 }

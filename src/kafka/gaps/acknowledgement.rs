@@ -69,6 +69,16 @@ impl GapKeeper {
         standings.iter().filter_map(gap_of).collect()
     }
 
+    /// Whether each of these gaps was acknowledged already, so that a pipeline passes it when it starts.
+    ///
+    /// # Errors
+    /// Kafka's, if it gives no usable answer.
+    pub fn are_acknowledged(&self, gaps: &[Gap]) -> KafkaResult<Vec<bool>> {
+        let sources: Vec<TopicPartition> = gaps.iter().map(|gap| gap.source.clone()).collect();
+        let positions = committed(&self.acknowledgements, &sources)?;
+        Ok(gaps.iter().map(|gap| positions.get(&gap.source) == Some(&gap.from)).collect())
+    }
+
     /// Lets the pipeline go on behind these gaps.
     ///
     /// # Errors

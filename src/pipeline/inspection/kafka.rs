@@ -10,15 +10,17 @@ use tokio::runtime::Handle;
 
 use super::{Carried, Found, Verdict};
 use crate::avro::wire;
+use crate::delivery::OnGap;
 use crate::event::Record;
 use crate::kafka::{
-    ConsumerSettings, KnownTopic, LogReader, Membership, Onlooker, Reach, Reading, StartError, Stretch,
+    ConsumerSettings, Gap, GapKeeper, KnownTopic, LogReader, Membership, Onlooker, Reach, Reading, Standing,
+    StartError, Stretch,
 };
 
 /// Looks at everything in Kafka that the pipeline needs. Blocks meanwhile.
 pub(super) fn inspect(
     name: &str,
-    settings: &ConsumerSettings,
+    (settings, on_gap): (&ConsumerSettings, OnGap),
     patience: Duration,
 ) -> (Vec<Found>, Vec<Carried>) {
     let onlooker = match Onlooker::connect(name, settings, patience) {
@@ -34,7 +36,7 @@ pub(super) fn inspect(
     let mut found = vec![brokers(&onlooker)];
     found.extend(onlooker.topics().iter().map(topic));
     found.extend(settings.dead_letter_topic.as_deref().map(|topic| dead_letter_topic(&onlooker, topic)));
-    found.extend(group(&onlooker));
+    found.extend(group(&onlooker, (settings, on_gap)));
     match onlooker.whole_logs() {
         Ok(logs) => {
             let (read, carried) = read(name, settings, &logs, patience);
@@ -52,11 +54,12 @@ fn brokers(onlooker: &Onlooker) -> Found {
     Found::ok("brokers", format!("{} answered", onlooker.brokers().join(", ")))
 }
 
-fn topic(KnownTopic { name, partitions, .. }: &KnownTopic) -> Found {
+fn topic(topic: &KnownTopic) -> Found {
+    let KnownTopic { name, partitions, .. } = topic;
     match partitions {
         Ok(1) => Found::ok("topics", format!("{name} has 1 partition")),
         Ok(count) => Found::ok("topics", format!("{name} has {count} partitions")),
-        Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Found::failed(
+        Err(_) if topic.is_missing() => Found::failed(
             "topics",
             format!("{name} does not exist; create it, or correct source.config.topic_routes"),
         ),
@@ -85,8 +88,8 @@ fn dead_letter_topic(onlooker: &Onlooker, name: &str) -> Found {
     }
 }
 
-/// Where the group stands, and whether it may be joined. Who is in it is an extra.
-fn group(onlooker: &Onlooker) -> Vec<Found> {
+/// Where the group stands, before which gaps, and whether it may be joined. Who is in it is an extra.
+fn group(onlooker: &Onlooker, (settings, on_gap): (&ConsumerSettings, OnGap)) -> Vec<Found> {
     let group = onlooker.group();
     let standings = match onlooker.standings() {
         Ok(standings) if standings.is_empty() => {
@@ -111,7 +114,43 @@ fn group(onlooker: &Onlooker) -> Vec<Found> {
             Found::new("group", Verdict::Warning, text)
         }
     };
-    vec![stands, may_join(onlooker)]
+    let mut found = vec![stands];
+    found.extend(gaps(&standings, (settings, on_gap)));
+    found.push(may_join(onlooker));
+    found
+}
+
+/// Positions outside of their logs, and what becomes of them when the pipeline starts. Whether the record at a
+/// position can be read at all is not tried: that takes long, and `offsets acknowledge` does it.
+fn gaps(standings: &[Standing], (settings, on_gap): (&ConsumerSettings, OnGap)) -> Vec<Found> {
+    if settings.reset_offsets {
+        // What is committed does not count then.
+        return Vec::new();
+    }
+    let gap_of = |Standing { source, committed, start, end, .. }: &Standing| {
+        Gap::between(source, (*committed)?, (*start, *end))
+    };
+    let gaps: Vec<Gap> = standings.iter().filter_map(gap_of).collect();
+    let acknowledged = if gaps.is_empty() || on_gap == OnGap::Continue {
+        None
+    } else {
+        // What keeps this from being known is no reason to say nothing of the gap.
+        GapKeeper::new(settings).ok().and_then(|keeper| keeper.are_acknowledged(&gaps).ok())
+    };
+    let told = gaps.iter().enumerate().map(|(index, gap)| {
+        let is_acknowledged = acknowledged.as_ref().is_some_and(|acknowledged| acknowledged[index]);
+        let then = match on_gap {
+            OnGap::Continue => format!("goes on at offset {} at its next start (on_gap: continue)", gap.to),
+            OnGap::Wait if is_acknowledged => {
+                format!("goes on at offset {} at its next start, since the gap was acknowledged", gap.to)
+            }
+            OnGap::Wait => {
+                "waits at its next start until `datahub-relay offsets acknowledge` (on_gap: wait)".to_owned()
+            }
+        };
+        Found::new("group", Verdict::Warning, format!("{gap}; the partition {then}"))
+    });
+    told.collect()
 }
 
 fn may_join(onlooker: &Onlooker) -> Found {

@@ -62,9 +62,9 @@ struct Carried {
 /// Looks for everything that a recipe needs; each part takes at most about `patience`. Runs on a runtime
 /// with time and I/O.
 pub async fn inspect(recipe: &Recipe, patience: Duration) -> Vec<Found> {
-    let (name, consumer) = (recipe.name.clone(), recipe.consumer.clone());
+    let (name, consumer, on_gap) = (recipe.name.clone(), recipe.consumer.clone(), recipe.delivery.on_gap);
     // librdkafka's look-ups block.
-    let kafka = tokio::task::spawn_blocking(move || kafka::inspect(&name, &consumer, patience));
+    let kafka = tokio::task::spawn_blocking(move || kafka::inspect(&name, (&consumer, on_gap), patience));
     let (mut found, carried) = match kafka.await {
         Ok(result) => result,
         Err(_) => {
