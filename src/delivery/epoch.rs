@@ -208,6 +208,11 @@ impl PartitionEpoch {
         !self.may_commit() || mutant::is(Mutant::AcknowledgeAfterRevoke) || self.tracker().is_drained()
     }
 
+    /// How many events a drain waits for.
+    pub fn drains(&self) -> usize {
+        self.tracker().drains()
+    }
+
     /// The partition is given up: nothing of it is started, finished or committed any more.
     pub fn close(&self) {
         if mutant::is(Mutant::AcknowledgeAfterRevoke) {

@@ -137,6 +137,13 @@ impl Tracker {
                 .any(|event| event.state == State::Queued)
     }
 
+    /// How many events a drain waits for.
+    pub fn drains(&self) -> usize {
+        let below = self.highest_started.unwrap_or(i64::MIN);
+        let queued_below = |event: &&Handed| event.offset < below && event.state == State::Queued;
+        self.running + self.handed.iter().filter(queued_below).count()
+    }
+
     /// Moves the event at `offset` from one state to another, if it is in the first.
     fn change(&mut self, offset: i64, from: State, to: State) -> bool {
         let Ok(index) = self.handed.binary_search_by_key(&offset, |event| event.offset) else {
@@ -324,6 +331,7 @@ mod tests {
                     *state == State::Running || (*state == State::Queued && Some(*offset) < model.highest_started)
                 };
                 prop_assert_eq!(tracker.is_drained(), !model.events.iter().any(waits));
+                prop_assert_eq!(tracker.drains(), model.events.iter().filter(|event| waits(*event)).count());
             }
         }
     }

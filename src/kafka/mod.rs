@@ -22,8 +22,8 @@ mod consumer;
 
 pub use client::{ConsumerError, OutgoingRecord, Producer, StartError, is_about_the_record, is_too_large};
 pub use consumer::{
-    CommitBell, CommitsFail, ConsumerParts, RebalanceKind, Reports, Screen, ScreenCounts, Screening,
-    Unreadable, UnreadableTopic, consume,
+    CommitBell, CommitsFail, ConsumerParts, DrainWaits, RebalanceKind, Reports, Screen, ScreenCounts,
+    Screening, Unreadable, UnreadableTopic, consume,
 };
 pub use gaps::{Gap, GapCause, GapKeeper, acknowledgement_group};
 pub use look_ups::{Member, Membership};

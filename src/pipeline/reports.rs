@@ -9,7 +9,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::tally::Tally;
 use crate::event::{DropReason, TopicPartition};
-use crate::kafka::{CommitsFail, Gap, RebalanceKind, Reports, ScreenCounts, UnreadableTopic};
+use crate::kafka::{CommitsFail, DrainWaits, Gap, RebalanceKind, Reports, ScreenCounts, UnreadableTopic};
 use crate::telemetry::{
     Condition, EarlyFilter, LONG, PipelineHealth, PipelineMetrics, PipelineState, Rebalance,
 };
@@ -53,6 +53,21 @@ impl Reports for PipelineReports {
 
     fn draining(&self) {
         self.health.enter(PipelineState::Draining);
+    }
+
+    fn drain_waits(&self, DrainWaits { events, partitions, left }: DrainWaits<'_>) {
+        let oldest = self.health.in_action().about_oldest(|source| partitions.contains(source));
+        let oldest = oldest.map(|oldest| format!("; {oldest}")).unwrap_or_default();
+        let events = if events == 1 { "1 event".to_owned() } else { format!("{events} events") };
+        match left {
+            Some(left) => tracing::info!(
+                "waiting for {events} to finish, {} s more at most (drain_timeout_seconds){oldest}",
+                left.as_secs()
+            ),
+            None => tracing::warn!(
+                "actions did not finish within the drain time; their events come again: {events}{oldest}"
+            ),
+        }
     }
 
     fn received(&self, topic: &str, records: u64) {

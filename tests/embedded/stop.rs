@@ -108,3 +108,32 @@ fn a_stop_says_how_many_finished_events_come_again_because_one_below_them_is_not
     assert!(line.contains("WARN") && line.contains(&partition) && line.ends_with(&events), "{log}");
     assert_eq!(scene.committed(&[(&topic, 1)]).known_sum(), 5, "what is below it is committed");
 }
+
+#[test]
+fn a_stop_that_waits_names_the_event_that_it_waits_for_and_that_it_leaves_behind() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-slow-stop");
+    let topic = scene.topic("versioned", 1);
+    scene.feeder().change_logs_to(&topic, 0, 3);
+    let endpoint =
+        WebhookServer::start(|place, _| if place.offset == 1 { Answer::Hang } else { Answer::Confirm });
+    let recipe = scene
+        .recipe()
+        .change_logs(&topic)
+        .post_to(&endpoint.url())
+        .action("timeout_seconds", 60)
+        .option("drain_timeout_seconds", 4);
+    let relay = scene.run(&[&recipe]);
+    let longest = || relay.metric("datahub_relay_longest_in_action_seconds", &[]);
+    wait_until("an event to be seen in its action", ALL_FINISHED, || {
+        longest().is_some_and(|seconds| seconds >= 1.0)
+    });
+    let log = relay.stop_and_tell();
+    let line = |words: &str| log.lines().find(|line| line.contains(words)).unwrap_or_default();
+    let event = format!("{topic}[0]@1 has been in its action for ");
+    let waits = line("waiting for 1 event to finish");
+    assert!(waits.contains("INFO") && waits.contains(&event), "{log}");
+    let left = line("did not finish within the drain time");
+    assert!(left.contains("WARN") && left.contains(&event), "{log}");
+    assert_eq!(scene.committed(&[(&topic, 1)]).known_sum(), 1, "it comes again");
+}

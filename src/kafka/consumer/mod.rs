@@ -8,6 +8,7 @@
 mod poll_loop;
 mod connect;
 mod rebalance;
+mod drain;
 mod slots;
 mod screen;
 mod intake;
@@ -28,6 +29,6 @@ mod tests;
 
 pub use committer::CommitBell;
 pub use poll_loop::{ConsumerParts, consume};
-pub use reports::{CommitsFail, RebalanceKind, Reports};
+pub use reports::{CommitsFail, DrainWaits, RebalanceKind, Reports};
 pub use screen::{Screen, ScreenCounts, Screening};
 pub use topic_watch::{Unreadable, UnreadableTopic};

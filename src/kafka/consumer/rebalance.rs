@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 
+use super::drain::{self, DrainWatch};
 use super::poll_loop::{ConsumerParts, PollLoop};
 use super::reports::RebalanceKind;
 use super::screen::Screen;
@@ -169,7 +170,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         epochs.iter().for_each(|epoch| epoch.drain());
         self.committer.hurry();
         let drained = || epochs.iter().all(|epoch| epoch.is_drained());
+        let mut watch = DrainWatch::new(until);
         while !drained() && Instant::now() < until {
+            watch.look(&*self.parts.reports, epochs.iter());
             let left = until.saturating_duration_since(Instant::now());
             self.parts.budget.wait_for(left.min(SIGN_OF_LIFE), drained);
             self.parts.reports.polling();
@@ -180,9 +183,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// says what comes again.
     pub(super) fn commit_last(&self, given_up: impl Fn(&Slot) -> bool, deadline: Instant) {
         let given_up: Vec<&Slot> = self.slots.iter().filter(|slot| given_up(slot)).collect();
-        if !given_up.iter().all(|slot| slot.epoch.is_drained()) {
-            tracing::warn!("actions did not finish within the drain time; their events come again");
-        }
+        drain::tell(&*self.parts.reports, given_up.iter().map(|slot| &slot.epoch), None);
         for slot in &given_up {
             let events = slot.epoch.finished_above();
             if events > 0 {

@@ -22,6 +22,9 @@ pub trait Reports: Send + Sync + 'static {
     /// Intake has stopped: what runs is finished, then the consumer ends.
     fn draining(&self);
 
+    /// A drain has lasted for a while, or its time is over and it goes on without these events.
+    fn drain_waits(&self, drain: DrainWaits<'_>);
+
     /// So many records of `topic` were received since the last call.
     fn received(&self, topic: &str, records: u64);
 
@@ -73,6 +76,17 @@ pub trait Reports: Send + Sync + 'static {
 
     /// `poll` returned an error that passes by itself, or the last such trouble is over (`None`).
     fn trouble(&self, trouble: Option<&KafkaError>);
+}
+
+/// What a drain waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainWaits<'a> {
+    /// How many events are worked on, or have to be before it ends.
+    pub events: usize,
+    /// The partitions that they came from.
+    pub partitions: &'a [TopicPartition],
+    /// How long it may go on; `None` where its time is over.
+    pub left: Option<Duration>,
 }
 
 /// Commits that fail again and again.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 
+use super::drain::DrainWatch;
 use super::poll_loop::PollLoop;
 use super::rebalance::LAST_COMMIT;
 use super::screen::Screen;
@@ -66,7 +67,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if let Err(error) = self.consumer.pause(&partition_list(&sources)) {
             tracing::debug!(%error, "cannot pause for the drain");
         }
+        let mut watch = DrainWatch::new(deadline);
         while !self.slots.iter().all(|slot| slot.epoch.is_drained()) && Instant::now() < deadline {
+            watch.look(&*self.parts.reports, self.slots.iter().map(|slot| &slot.epoch));
             // Records that still come are not taken: their epoch is draining.
             self.poll_for_requests(Duration::from_millis(20));
         }

@@ -13,7 +13,9 @@ use super::super::tally::Tally;
 use super::log_lines;
 use crate::avro::{RegistryError, RegistryReports as _, SchemaId};
 use crate::event::{Position, TopicPartition};
-use crate::kafka::{CommitsFail, Gap, GapCause, RebalanceKind, Reports as _, Unreadable, UnreadableTopic};
+use crate::kafka::{
+    CommitsFail, DrainWaits, Gap, GapCause, RebalanceKind, Reports as _, Unreadable, UnreadableTopic,
+};
 use crate::redaction::Secrets;
 use crate::telemetry::{Condition, HealthBoard, Metrics, PipelineHealth, PipelineState};
 
@@ -189,4 +191,24 @@ fn an_action_that_takes_long_is_logged_once_until_it_is_over() {
     drop(stay);
     (0..3).for_each(|_| told.kafka.in_flight(0, 0));
     assert_eq!(log.containing("no event is in its action for longer than 30 s any more").len(), 1);
+}
+
+#[test]
+fn a_drain_names_the_oldest_event_of_its_partitions_that_it_waits_for() {
+    let told = ready_pipeline();
+    let log = log_lines::keep();
+    let source = |partition| TopicPartition { topic: "PlatformEvent_v1".into(), partition };
+    let _stays = [(2, 90), (3, 31), (3, 5)].map(|(partition, seconds)| {
+        let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        told.health.in_action().enter(Position { source: source(partition), offset: 10 }, began, 1)
+    });
+    let partitions = [source(3)];
+    let waits = DrainWaits { events: 2, partitions: &partitions, left: Some(Duration::from_secs(23)) };
+    told.kafka.drain_waits(waits);
+    let oldest = "PlatformEvent_v1[3]@10 has been in its action for 31 s, 0 of 1 attempts failed";
+    let says = format!("waiting for 2 events to finish, 23 s more at most (drain_timeout_seconds); {oldest}");
+    assert_eq!(log.containing(&says).len(), 1, "{:?}", log.containing(""));
+    told.kafka.drain_waits(DrainWaits { left: None, ..waits });
+    let says = format!("did not finish within the drain time; their events come again: 2 events; {oldest}");
+    assert_eq!(log.containing(&says).len(), 1, "{:?}", log.containing(""));
 }

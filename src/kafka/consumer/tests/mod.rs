@@ -130,6 +130,30 @@ fn an_action_that_does_not_end_delays_a_stop_by_one_drain_and_not_by_several() {
 }
 
 #[test]
+fn a_stop_that_takes_long_says_once_what_it_waits_for_and_again_when_its_time_is_over() {
+    let broker = Broker::new();
+    for partition in 0..2 {
+        broker.produce(partition, ["i", "e"]);
+    }
+    broker.produce(2, ["e"]);
+    let drain_timeout = Duration::from_secs(4);
+    let running = start(&broker, "says", DeliverySettings { drain_timeout, ..delivery() });
+    let begun = || running.recorder.begun.load(AtomicOrdering::Relaxed);
+    wait_until("one event of each partition has begun", || begun() == 3);
+    let counts = Arc::clone(&running.counts);
+    running.stop();
+    let drains = counts.drains.lock().unwrap();
+    let [(running, partitions, Some(left)), (left_behind, of, None)] = &drains[..] else {
+        panic!("{drains:?}");
+    };
+    assert_eq!((*running, *left_behind), (2, 2), "what has not begun is not waited for");
+    assert!(*left <= drain_timeout - Duration::from_secs(2), "{left:?}");
+    let mut partitions: Vec<i32> = partitions.iter().map(|source| source.partition).collect();
+    partitions.sort_unstable();
+    assert_eq!((partitions, of.len()), (vec![0, 1], 2), "the third one has finished");
+}
+
+#[test]
 fn a_partition_that_holds_all_bytes_does_not_starve_the_others() {
     let broker = Broker::new();
     let held = "h".repeat(2000);

@@ -21,8 +21,8 @@ use crate::delivery::{
 };
 use crate::event::{DropReason, Outcome, Route, Stage, TopicPartition};
 use crate::kafka::{
-    CommitBell, CommitsFail, ConsumerError, ConsumerParts, ConsumerSettings, Gap, RebalanceKind, Reports,
-    Screen, ScreenCounts, Screening, SourceKind, StartPosition, UnreadableTopic, consume,
+    CommitBell, CommitsFail, ConsumerError, ConsumerParts, ConsumerSettings, DrainWaits, Gap, RebalanceKind,
+    Reports, Screen, ScreenCounts, Screening, SourceKind, StartPosition, UnreadableTopic, consume,
 };
 
 pub(super) const TOPIC: &str = "PlatformEvent_v1";
@@ -53,11 +53,14 @@ impl Screen for Letters {
 pub(super) struct Recorder {
     seen: Mutex<Vec<(i32, i64)>>,
     pub(super) released: CancellationToken,
+    /// How many events it has begun with.
+    pub(super) begun: AtomicU64,
     bell: Mutex<Option<CommitBell>>,
 }
 
 impl Processor for Recorder {
     async fn process(&self, delivery: &Delivery) -> Processed {
+        self.begun.fetch_add(1, AtomicOrdering::Relaxed);
         let position = &delivery.record.position;
         let value = delivery.record.value.as_deref().unwrap_or_default();
         if value.first() == Some(&b'h') {
@@ -87,6 +90,9 @@ impl Processor for Recorder {
     fn failed(&self, _outcome: Outcome) {}
 }
 
+/// How many events a drain waited for, of which partitions, and how long it might go on.
+pub(super) type Drain = (usize, Vec<TopicPartition>, Option<Duration>);
+
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) pauses: AtomicU64,
@@ -109,6 +115,8 @@ pub(super) struct Counts {
     pub(super) connected: AtomicU64,
     /// Events with the lanes.
     pub(super) held: AtomicU64,
+    /// What drains have told.
+    pub(super) drains: Mutex<Vec<Drain>>,
 }
 
 impl Reports for Counts {
@@ -117,6 +125,9 @@ impl Reports for Counts {
         self.connected.fetch_add(1, AtomicOrdering::Relaxed);
     }
     fn draining(&self) {}
+    fn drain_waits(&self, drain: DrainWaits<'_>) {
+        self.drains.lock().unwrap().push((drain.events, drain.partitions.to_vec(), drain.left));
+    }
     fn received(&self, _topic: &str, _records: u64) {}
     fn dropped(&self, _reason: DropReason, records: u64) {
         self.dropped.fetch_add(records, AtomicOrdering::Relaxed);
