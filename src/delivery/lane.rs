@@ -230,18 +230,19 @@ impl<P: Processor> Lane<P> {
                 self.processor.failed(failed);
                 false
             }
-            Processed::Ended(_) => self.acknowledge(delivery).await,
+            Processed::Ended(outcome) => self.acknowledge(delivery, &outcome).await,
             Processed::Interrupted => false,
         }
     }
 
-    async fn acknowledge(&self, delivery: &Delivery) -> bool {
+    async fn acknowledge(&self, delivery: &Delivery, outcome: &Outcome) -> bool {
         let offset = delivery.record.position.offset;
         if !delivery.epoch.finish(offset) {
             return false;
         }
         self.processor.finished();
-        if self.await_commit {
+        // What was dropped did nothing that could be done twice: it rides along with the next commit.
+        if self.await_commit && !matches!(outcome, Outcome::Dropped(..)) {
             delivery.epoch.committed_from(offset_after(offset)).await;
         }
         true

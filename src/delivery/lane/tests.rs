@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::delivery::OptionsConfig;
-use crate::event::{Position, TopicPartition};
+use crate::delivery::config::CommitConfig;
+use crate::event::{DropReason, Position, TopicPartition};
 use crate::findings::{Findings, KeyPath};
 
 /// More than any of these lanes may have under way.
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Keeps every event until the doors open.
 struct Waiting {
+    /// Drops these instead.
+    drops: fn(i64) -> bool,
     doors: watch::Sender<bool>,
     under_way: watch::Sender<usize>,
     most: AtomicUsize,
@@ -28,13 +31,16 @@ struct Waiting {
 
 impl Processor for Waiting {
     async fn process(&self, delivery: &Delivery) -> Processed {
+        let position = delivery.record.position.clone();
+        if (self.drops)(position.offset) {
+            return Processed::Ended(Outcome::Dropped(position, DropReason::Filter));
+        }
         self.under_way.send_modify(|count| *count += 1);
         let now = *self.under_way.borrow();
         self.most.fetch_max(now, Relaxed);
         let mut doors = self.doors.subscribe();
         doors.wait_for(|open| *open).await.unwrap();
         self.under_way.send_modify(|count| *count -= 1);
-        let position = delivery.record.position.clone();
         self.ended.lock().unwrap().push(position.offset);
         Processed::Ended(Outcome::Acted(position))
     }
@@ -57,8 +63,13 @@ fn delivery(partition: i32, offset: i64) -> Delivery {
 
 fn lanes(ordering: Ordering, concurrency: Option<u32>) -> (Lanes<Waiting>, Arc<Waiting>) {
     let options = OptionsConfig { ordering: Some(ordering), concurrency, ..OptionsConfig::default() };
+    lanes_of(&options, |_| false)
+}
+
+fn lanes_of(options: &OptionsConfig, drops: fn(i64) -> bool) -> (Lanes<Waiting>, Arc<Waiting>) {
     let settings = options.resolve(&KeyPath::root(), None, &mut Findings::default()).unwrap();
     let waiting = Arc::new(Waiting {
+        drops,
         doors: watch::Sender::new(false),
         under_way: watch::Sender::new(0),
         most: AtomicUsize::default(),
@@ -148,4 +159,35 @@ async fn what_an_entrance_has_gathered_is_not_held_for_ever_when_its_partition_i
     tokio::time::timeout(PATIENCE, lanes.close().wait()).await.expect("the lane ends");
     assert_eq!(budget.held_bytes(), 0);
     assert!(waiting.ended.lock().unwrap().is_empty(), "nothing of it begins");
+}
+
+#[tokio::test]
+async fn with_a_commit_per_event_what_a_filter_drops_rides_along() {
+    let commit = Some(CommitConfig::Text("per_event".to_owned()));
+    let options = OptionsConfig { commit, ..OptionsConfig::default() };
+    let (lanes, waiting) = lanes_of(&options, |offset| offset != 2 && offset != 4);
+    let first = delivery(0, 0);
+    let epoch = Arc::clone(&first.epoch);
+    let mut entrance = lanes.open_for_partition();
+    entrance.push(first);
+    for offset in 1..5 {
+        epoch.hand(offset);
+        entrance.push(Delivery { epoch: Arc::clone(&epoch), ..delivery(0, offset) });
+    }
+    drop(entrance);
+    // Nothing is committed before it, and it begins even so.
+    let mut under_way = waiting.under_way.subscribe();
+    let reached = under_way.wait_for(|count| *count == 1);
+    drop(tokio::time::timeout(PATIENCE, reached).await.expect("the first that acts begins").unwrap());
+    waiting.doors.send_replace(true);
+    let lane = lanes.close();
+    for _ in 0..EVENTS {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*waiting.ended.lock().unwrap(), [2], "the next one waits for the commit of this one");
+    epoch.committed(3);
+    let reached = under_way.wait_for(|_| *waiting.ended.lock().unwrap() == [2, 4]);
+    drop(tokio::time::timeout(PATIENCE, reached).await.expect("the next one acts").unwrap());
+    epoch.committed(5);
+    tokio::time::timeout(PATIENCE, lane.wait()).await.expect("the lane ends");
 }
