@@ -52,7 +52,12 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
     for _ in 0..run.size.faults {
         let at = run.rng.usize(..portion);
         run.until_finished(run.fed() - portion + at)?;
-        run.strike(&format!("{in_a_row} commits refused with {error:?}"));
+        let what = format!("{in_a_row} commits refused with {error:?}");
+        match outcome {
+            Outcome::JoinedAgain => run.strike_that_repeats(&what, MAX_UNCOMMITTED),
+            _ => run.strike(&what),
+        }
+        let joined = assignments(&relay);
         let mut errors = vec![error; in_a_row];
         if outcome == Outcome::LookedForAgain {
             // librdkafka deals with the others by itself. This one it hands on: who sees it knows that those
@@ -71,33 +76,43 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
             if ended != Some(Ended::Code(1)) {
                 return Err(run.break_off(format!("it ended with {ended:?}:\n{}", relay.log())));
             }
+            run.nobody_is_left(&what, MAX_UNCOMMITTED);
             relay = run.scene.run_until_ready(&[&recipe]);
+        }
+        if outcome == Outcome::JoinedAgain {
+            // Else the next error could meet what comes again for this one.
+            run.wait("the member to have joined again", || assignments(&relay) > joined)?;
         }
         run.over();
     }
     run.until_all_committed(&mut [&mut relay])?;
     let failed = failed_commits(&relay);
-    let assignments = relay.metric("datahub_relay_rebalances_total", &["kind=\"assigned\""]).unwrap_or(0.0);
+    let joined = assignments(&relay);
     relay.stop();
     run.note(format!("{failed} failed commits came to the program; expected of the error: {outcome:?}"));
     let as_expected = match outcome {
         Outcome::TriedAgain | Outcome::LookedForAgain | Outcome::RefusedOnce => failed > 0.0,
-        Outcome::JoinedAgain => assignments > 1.0,
+        Outcome::JoinedAgain => joined > 1.0,
         // It was seen to end.
         Outcome::Ended => true,
     };
     if !as_expected {
-        let what = format!("{error:?} was not met: {failed} failed commits, {assignments} assignments");
+        let what = format!("{error:?} was not met: {failed} failed commits, {joined} assignments");
         return Err(run.break_off(what));
     }
     if matches!(outcome, Outcome::JoinedAgain | Outcome::Ended) {
         let (times, partitions) = (run.struck() * in_a_row, run.size.partitions as usize);
         run.allow_repeated(
-            times * partitions * MAX_UNCOMMITTED,
+            times * MAX_UNCOMMITTED,
+            partitions,
             format!("{times} errors, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
         );
     }
     run.conclude()
+}
+
+fn assignments(relay: &crate::harness::Relay) -> f64 {
+    relay.metric("datahub_relay_rebalances_total", &["kind=\"assigned\""]).unwrap_or(0.0)
 }
 
 fn failed_commits(relay: &crate::harness::Relay) -> f64 {

@@ -89,7 +89,7 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
             run.wait("readiness to say no", || relay.ready() == Some(false))?;
         } else {
             run.feed_now(portion, mix);
-            run.strike("broker gone");
+            run.strike_that_repeats("broker gone", MAX_UNCOMMITTED);
             brokers_gone += 1;
             broker.kill();
         }
@@ -113,7 +113,8 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
     relay.stop();
     let partitions = run.size.partitions as usize;
     run.allow_repeated(
-        brokers_gone * partitions * MAX_UNCOMMITTED,
+        brokers_gone * MAX_UNCOMMITTED,
+        partitions,
         format!(
             "{brokers_gone} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted events \
              each"

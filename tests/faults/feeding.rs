@@ -115,3 +115,21 @@ impl Feeding {
         }
     }
 }
+
+#[test]
+fn the_same_seed_feeds_the_same_records_with_the_same_fates_and_another_one_others() {
+    use datahub_relay::embedded::EmbeddedBroker;
+
+    use crate::harness::Place;
+    use crate::run::USUAL;
+
+    let broker = EmbeddedBroker::start(&[("topic", 4)]).expect("a broker");
+    let fed = |seed| {
+        let mut feeder = Feeder::new(&broker, seed);
+        let mix = Mix { bad: 50, ..USUAL };
+        let places: Vec<Place> = (0..500).map(|_| feeder.mixed("topic", 4, mix)).collect();
+        (places, format!("{:?}", feeder.fates()))
+    };
+    assert_eq!(fed(7), fed(7));
+    assert_ne!(fed(7), fed(8));
+}

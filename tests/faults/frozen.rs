@@ -52,7 +52,7 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
             [&first, &second].iter().all(|member| member.assigned() == Some(partitions / 2))
         })?;
         run.until_finished(at)?;
-        run.strike("member frozen beyond its session");
+        run.strike_that_repeats("member frozen beyond its session", MAX_UNCOMMITTED);
         second.signal(Signal::STOP);
         let frozen_at = run.committed();
         run.wait("the first member to have taken over", || first.assigned() == Some(partitions))?;
@@ -77,7 +77,8 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
     second.stop();
     let (freezes, share) = (run.struck(), partitions / 2);
     run.allow_repeated(
-        freezes * share * MAX_UNCOMMITTED,
+        freezes * MAX_UNCOMMITTED,
+        share,
         format!("{freezes} sessions lost of {share} partitions with at most {MAX_UNCOMMITTED} uncommitted events each"),
     );
     run.conclude()

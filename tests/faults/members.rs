@@ -63,7 +63,8 @@ pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
     if undrained > 0 && !every_drain {
         let partitions = run.size.partitions as usize;
         run.allow_repeated(
-            undrained * partitions * MAX_UNCOMMITTED,
+            undrained * MAX_UNCOMMITTED,
+            partitions,
             format!(
                 "{undrained} drains that were not finished, of {partitions} partitions with at most \
                  {MAX_UNCOMMITTED} uncommitted events each"

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::harness::{Sum, Violation};
+use crate::harness::{Invariant, Ledger, Sum, Violation};
 
 /// Why a run did not pass.
 pub(crate) enum Failure {
@@ -29,10 +29,30 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// How often an event may come again, and why so often.
+/// How many events may come again in a run, and why so many.
 pub(crate) struct Bound {
-    pub(crate) repeated: usize,
+    /// Of each partition,
+    pub(crate) of_each: usize,
+    /// of so many of them.
+    pub(crate) partitions: usize,
     pub(crate) why: String,
+}
+
+impl Bound {
+    /// Of all partitions together.
+    pub(crate) fn repeated(&self) -> usize {
+        self.of_each * self.partitions
+    }
+
+    /// I6: of all partitions together, of each of them, and of each of them for each fault.
+    pub(crate) fn judge(&self, ledger: &mut Ledger, repeated: usize) {
+        let may_repeat = self.repeated();
+        if repeated > may_repeat {
+            let what = format!("{repeated} came again, {may_repeat} may: {}", self.why);
+            ledger.violates(Invariant::Bounded, what);
+        }
+        ledger.judge_repetitions(self.of_each);
+    }
 }
 
 /// What is said of a run in which nothing was violated. I5 is about what follows a fault: it is judged where
@@ -55,7 +75,9 @@ pub(crate) struct Report<'a> {
     pub(crate) faults: &'a BTreeMap<String, usize>,
     pub(crate) partitions: usize,
     pub(crate) sum: Sum,
-    pub(crate) bound: Option<&'a Bound>,
+    pub(crate) bound: &'a Bound,
+    /// The most that came again of one partition between one fault and the next.
+    pub(crate) most_repeated: usize,
     /// How many answers of Kafka's named a committed offset.
     pub(crate) looks: usize,
     /// How many commits Kafka's own log holds; `None` where there is none.
@@ -87,12 +109,14 @@ impl Report<'_> {
         if vanished > 0 {
             lines.push(("vanished", vanished.to_string()));
         }
-        let bound =
-            self.bound.map_or("none".to_owned(), |bound| format!("{}: {}", bound.repeated, bound.why));
+        let repeated = match self.most_repeated {
+            0 => repeated.to_string(),
+            most => format!("{repeated}, of one partition after one fault {most} at most"),
+        };
         lines.extend([
             ("lost", lost.to_string()),
-            ("repeated", repeated.to_string()),
-            ("bound on repeats", bound),
+            ("repeated", repeated),
+            ("bound on repeats", format!("{}: {}", self.bound.repeated(), self.bound.why)),
         ]);
         let in_the_log = self.commits.map(|commits| format!(", {commits} in Kafka's own log"));
         lines.push(("commits seen", format!("{} answers{}", self.looks, in_the_log.unwrap_or_default())));

@@ -9,8 +9,8 @@ use fastrand::Rng;
 
 use crate::feeding::{Feeding, Food};
 use crate::harness::{
-    Broker, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy, Partition,
-    RECOVERY, Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
+    Broker, Cause, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy,
+    Partition, RECOVERY, Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
 };
 use crate::report::{Bound, Failure, Report, Verdict, held};
 use crate::scale::{Scale, Size};
@@ -47,7 +47,7 @@ pub(crate) struct Run<'a> {
     history: Option<CommitHistory>,
     title: String,
     faults: BTreeMap<String, usize>,
-    bound: Option<Bound>,
+    bound: Bound,
     notes: Vec<String>,
     begun: Instant,
     mutant: bool,
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
             history,
             title: format!("row {row}, {name}{mutant}"),
             faults: BTreeMap::new(),
-            bound: Some(Bound { repeated: 0, why: "nothing comes again".to_owned() }),
+            bound: Bound { of_each: 0, partitions: 0, why: "nothing comes again".to_owned() },
             notes: Vec::new(),
             begun: Instant::now(),
             mutant: stage.mutant.is_some(),
@@ -180,6 +180,19 @@ impl<'a> Run<'a> {
         self.observer.fault_begins();
     }
 
+    /// A fault strikes that can make so many events of each partition come again, now or while it lasts.
+    pub(crate) fn strike_that_repeats(&mut self, what: &str, may_repeat: usize) {
+        self.strike(what);
+        self.observer.fault_may_repeat(Cause { what: what.to_owned(), may_repeat, at_once: false });
+    }
+
+    /// A fault has ended whoever acted, and nobody acts yet: so many events of each partition can come again for it.
+    pub(crate) fn nobody_is_left(&self, what: &str, may_repeat: usize) {
+        // What they did before is not taken for what came since.
+        self.observer.catch_up();
+        self.observer.fault_may_repeat(Cause { what: what.to_owned(), may_repeat, at_once: true });
+    }
+
     /// The fault is over.
     pub(crate) fn over(&self) {
         self.over_but_for(Duration::ZERO);
@@ -200,9 +213,9 @@ impl<'a> Run<'a> {
         self.faults.values().sum()
     }
 
-    /// So often may events come again, and for this reason.
-    pub(crate) fn allow_repeated(&mut self, repeated: usize, why: impl Into<String>) {
-        self.bound = Some(Bound { repeated, why: why.into() });
+    /// So many events of each of so many partitions may come again in all, and for this reason.
+    pub(crate) fn allow_repeated(&mut self, of_each: usize, partitions: usize, why: impl Into<String>) {
+        self.bound = Bound { of_each, partitions, why: why.into() };
     }
 
     /// What the report says beside its figures.
@@ -318,14 +331,12 @@ impl<'a> Run<'a> {
         if seen.looks == 0 && sum.produced > 0 {
             seen.ledger.violates(Invariant::NeverAhead, "no commit was ever seen".to_owned());
         }
-        if let Some(bound) = self.bound.as_ref().filter(|bound| sum.repeated > bound.repeated) {
-            let what = format!("{} came again, {} may: {}", sum.repeated, bound.repeated, bound.why);
-            seen.ledger.violates(Invariant::Bounded, what);
-        }
+        self.bound.judge(&mut seen.ledger, sum.repeated);
         let violations = seen.ledger.violations().to_vec();
         let verdict = if violations.is_empty() { held(seen.slowest_recovery) } else { "BROKEN" };
         let commits = self.history.is_some().then_some(commits);
-        self.report(verdict, (ends.len(), sum), (seen.looks, seen.slowest_recovery), commits, &violations);
+        let looked = (seen.looks, seen.slowest_recovery);
+        self.report(verdict, (ends.len(), sum, seen.ledger.most_repeated()), looked, commits, &violations);
         if violations.is_empty() {
             return Ok(());
         }
@@ -344,15 +355,16 @@ impl<'a> Run<'a> {
         let ends = self.fates.ends();
         let mut seen = self.observer.seen();
         let (sum, looked) = (seen.ledger.sum(&ends), (seen.looks, seen.slowest_recovery));
+        let most_repeated = seen.ledger.most_repeated();
         drop(seen);
-        self.report("BROKEN OFF", (ends.len(), sum), looked, None, violations);
+        self.report("BROKEN OFF", (ends.len(), sum, most_repeated), looked, None, violations);
         self.keep();
     }
 
     fn report(
         &self,
         verdict: &str,
-        (partitions, sum): (usize, Sum),
+        (partitions, sum, most_repeated): (usize, Sum, usize),
         (looks, slowest_recovery): (usize, Option<Duration>),
         commits: Option<usize>,
         violations: &[Violation],
@@ -365,7 +377,8 @@ impl<'a> Run<'a> {
             faults: &self.faults,
             partitions,
             sum,
-            bound: self.bound.as_ref(),
+            bound: &self.bound,
+            most_repeated,
             looks,
             commits,
             slowest_recovery,
@@ -381,21 +394,4 @@ impl<'a> Run<'a> {
             self.scene.keep();
         }
     }
-}
-
-#[test]
-fn the_same_seed_feeds_the_same_records_with_the_same_fates_and_another_one_others() {
-    use datahub_relay::embedded::EmbeddedBroker;
-
-    use crate::harness::Place;
-
-    let broker = EmbeddedBroker::start(&[("topic", 4)]).expect("a broker");
-    let fed = |seed| {
-        let mut feeder = Feeder::new(&broker, seed);
-        let mix = Mix { bad: 50, ..USUAL };
-        let places: Vec<Place> = (0..500).map(|_| feeder.mixed("topic", 4, mix)).collect();
-        (places, format!("{:?}", feeder.fates()))
-    };
-    assert_eq!(fed(7), fed(7));
-    assert_ne!(fed(7), fed(8));
 }

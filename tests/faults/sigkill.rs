@@ -36,6 +36,7 @@ pub(crate) fn row(stage: &Stage<'_>, commits: Commits) -> Verdict {
         run.until_finished(at.max(begun_at + 1).min(records))?;
         run.strike("SIGKILL");
         relay.kill();
+        run.nobody_is_left("SIGKILL", at_risk);
     }
     let mut relay = run.scene.run(&[&recipe]);
     run.over();
@@ -43,7 +44,8 @@ pub(crate) fn row(stage: &Stage<'_>, commits: Commits) -> Verdict {
     relay.stop();
     let (kills, partitions) = (run.struck(), run.size.partitions as usize);
     run.allow_repeated(
-        kills * partitions * at_risk,
+        kills * at_risk,
+        partitions,
         format!("{kills} kills of {partitions} partitions with at most {at_risk} uncommitted events each"),
     );
     run.conclude()

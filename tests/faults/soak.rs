@@ -88,7 +88,8 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         sessions_lost += strike(&mut run, fault, (&mut members, &recipe, broker))?;
         run.over();
         run.allow_repeated(
-            sessions_lost * partitions * MAX_UNCOMMITTED,
+            sessions_lost * MAX_UNCOMMITTED,
+            partitions,
             format!(
                 "{sessions_lost} sessions lost, {partitions} partitions with at most {MAX_UNCOMMITTED} uncommitted \
                  events each"
@@ -131,14 +132,14 @@ fn strike(
     };
     match fault {
         Fault::Kill if !members.others.is_empty() => {
-            run.strike("SIGKILL");
+            run.strike_that_repeats("SIGKILL", MAX_UNCOMMITTED);
             members.others.swap_remove(run.rng.usize(..members.others.len())).kill();
             Ok(1)
         }
         Fault::Leave if !members.others.is_empty() => {
-            run.strike("member leaves");
-            members.others.swap_remove(run.rng.usize(..members.others.len())).stop();
             // A drain behind a slow webhook may meet its deadline.
+            run.strike_that_repeats("member leaves", MAX_UNCOMMITTED);
+            members.others.swap_remove(run.rng.usize(..members.others.len())).stop();
             Ok(1)
         }
         Fault::Join | Fault::Kill | Fault::Leave => {
@@ -149,7 +150,7 @@ fn strike(
             Ok(0)
         }
         Fault::Freeze => {
-            run.strike("member frozen");
+            run.strike_that_repeats("member frozen", MAX_UNCOMMITTED);
             members.first.signal(Signal::STOP);
             let waited = wait(run);
             members.first.signal(Signal::CONT);
@@ -163,12 +164,13 @@ fn strike(
             waited.map(|()| 0)
         }
         Fault::Broker => {
-            run.strike("broker killed");
+            // Each member may lose its session.
+            let sessions = members.others.len() + 1;
+            run.strike_that_repeats("broker killed", sessions * MAX_UNCOMMITTED);
             broker.kill();
             let waited = wait(run);
             broker.restart();
-            // Each member may lose its session.
-            waited.map(|()| members.others.len() + 1)
+            waited.map(|()| sessions)
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::action_log::Place;
 use super::fates::{Fate, Fates, Partition, index};
+use super::repetitions::{Cause, Repetitions};
 
 /// What must hold in every run; `faults.md` of the documentation says each in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,7 @@ pub(crate) struct Ledger {
     accounts: BTreeMap<Partition, Account>,
     logs: Vec<LogOrder>,
     committed: BTreeMap<Partition, i64>,
+    causes: Vec<Cause>,
     violations: Vec<Violation>,
 }
 
@@ -75,10 +77,18 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Account {
     fates: Vec<Fate>,
-    acted: Vec<u16>,
-    dead: Vec<u16>,
+    acted: Arrivals,
+    dead: Arrivals,
+    again: Repetitions,
     /// Everything below is finished.
     below: usize,
+}
+
+/// How often each record came to one place, and how many faults had been noted when it came last.
+#[derive(Default)]
+struct Arrivals {
+    times: Vec<u16>,
+    last: Vec<u16>,
 }
 
 /// What one log says about order.
@@ -97,6 +107,7 @@ impl Ledger {
             accounts: BTreeMap::new(),
             logs: (0..logs).map(|_| LogOrder::default()).collect(),
             committed: BTreeMap::new(),
+            causes: Vec::new(),
             violations: Vec::new(),
         }
     }
@@ -105,7 +116,8 @@ impl Ledger {
     /// log come in the order in which they were written.
     pub(crate) fn acted(&mut self, log: usize, place: &Place, unit: Option<String>) {
         let partition = (place.topic.clone(), place.partition);
-        let fate = self.account(&partition).act(index(place.offset));
+        let faults = self.causes.len();
+        let fate = self.account(&partition).act(index(place.offset), faults);
         if matches!(fate, Some(Fate::Drop | Fate::DeadLetter)) {
             let what = format!("{place:?} reached the action, and should not: {fate:?}");
             self.violates(Invariant::NothingLost, what);
@@ -121,7 +133,8 @@ impl Ledger {
     /// This record became a dead letter.
     pub(crate) fn dead_lettered(&mut self, place: &Place) {
         let partition = (place.topic.clone(), place.partition);
-        let fate = self.account(&partition).bury(index(place.offset));
+        let faults = self.causes.len();
+        let fate = self.account(&partition).bury(index(place.offset), faults);
         if matches!(fate, Some(Fate::Act | Fate::Drop)) {
             let what = format!("{place:?} became a dead letter, and should not: {fate:?}");
             self.violates(Invariant::NothingLost, what);
@@ -141,6 +154,41 @@ impl Ledger {
                 self.violates(Invariant::NeverBack, format!("{partition:?}: {offset} after {before}"));
             }
         }
+    }
+
+    /// A fault has struck that can make events come again.
+    pub(crate) fn fault(&mut self, cause: Cause) {
+        self.causes.push(cause);
+    }
+
+    /// The most that came again of one partition between one fault and the next.
+    pub(crate) fn most_repeated(&self) -> usize {
+        self.accounts.values().map(|account| account.again.most()).max().unwrap_or(0)
+    }
+
+    /// I6 of each partition: over the run `may_repeat` may come again, and where faults were noted, for each of
+    /// them what it can cause.
+    pub(crate) fn judge_repetitions(&mut self, may_repeat: usize) {
+        let mut broken = Vec::new();
+        for (partition, account) in &self.accounts {
+            let repeated = account.repeated();
+            if repeated > may_repeat {
+                broken.push(format!("{partition:?}: {repeated} came again, {may_repeat} of a partition may"));
+            }
+            if self.causes.is_empty() {
+                continue;
+            }
+            for (fault, more) in account.again.beyond(&self.causes) {
+                broken.push(match fault.checked_sub(1).map(|nth| &self.causes[nth]) {
+                    None => format!("{partition:?}: {more} came again before anything struck"),
+                    Some(Cause { what, may_repeat, .. }) => format!(
+                        "{partition:?}: {more} more came again after fault {fault} ({what}) than it, which may \
+                         repeat {may_repeat}, and those before it can be the cause of"
+                    ),
+                });
+            }
+        }
+        broken.into_iter().for_each(|what| self.violates(Invariant::Bounded, what));
     }
 
     /// Notes that an invariant did not hold.
@@ -169,18 +217,18 @@ impl Ledger {
 
     /// How many lines the action logs hold.
     pub(crate) fn lines(&self) -> usize {
-        self.accounts.values().flat_map(|account| &account.acted).map(|times| usize::from(*times)).sum()
+        self.accounts.values().flat_map(|account| &account.acted.times).map(|times| usize::from(*times)).sum()
     }
 
     /// How many different records became dead letters.
     pub(crate) fn dead(&self) -> usize {
-        self.accounts.values().flat_map(|account| &account.dead).filter(|times| **times > 0).count()
+        self.accounts.values().flat_map(|account| &account.dead.times).filter(|times| **times > 0).count()
     }
 
     /// Closes the books: `ends` are the numbers of records that were fed. What is lost, or was never
     /// fed, violates I1.
     pub(crate) fn close(&mut self, ends: &BTreeMap<Partition, i64>) -> Sum {
-        let came = |account: &Account| account.acted.len().max(account.dead.len());
+        let came = |account: &Account| account.acted.times.len().max(account.dead.times.len());
         let strangers: Vec<String> = self
             .accounts
             .iter()
@@ -234,14 +282,24 @@ impl Ledger {
 }
 
 impl Account {
-    fn act(&mut self, index: usize) -> Option<Fate> {
-        count(&mut self.acted, index);
+    fn act(&mut self, index: usize, faults: usize) -> Option<Fate> {
+        if let Some(before) = self.acted.count(index, faults) {
+            self.again.note(before, faults);
+        }
         self.fates.get(index).copied()
     }
 
-    fn bury(&mut self, index: usize) -> Option<Fate> {
-        count(&mut self.dead, index);
+    fn bury(&mut self, index: usize, faults: usize) -> Option<Fate> {
+        if let Some(before) = self.dead.count(index, faults) {
+            self.again.note(before, faults);
+        }
         self.fates.get(index).copied()
+    }
+
+    fn repeated(&self) -> usize {
+        let again =
+            |of: &Arrivals| of.times.iter().map(|times| usize::from(times.saturating_sub(1))).sum::<usize>();
+        again(&self.acted) + again(&self.dead)
     }
 
     fn finished_below(&mut self) -> i64 {
@@ -252,12 +310,11 @@ impl Account {
     }
 
     fn is_finished(&self, index: usize) -> bool {
-        let times = |of: &[u16]| of.get(index).copied().unwrap_or(0);
         match self.fates.get(index) {
             Some(Fate::Drop | Fate::Vanish) => true,
-            Some(Fate::Act) => times(&self.acted) > 0,
-            Some(Fate::DeadLetter) => times(&self.dead) > 0,
-            None => times(&self.acted) + times(&self.dead) > 0,
+            Some(Fate::Act) => self.acted.of(index) > 0,
+            Some(Fate::DeadLetter) => self.dead.of(index) > 0,
+            None => self.acted.of(index) + self.dead.of(index) > 0,
         }
     }
 
@@ -265,8 +322,7 @@ impl Account {
     fn add_to(&self, sum: &mut Sum, end: usize) -> Vec<usize> {
         let mut lost = Vec::new();
         for index in 0..end {
-            let acted = usize::from(self.acted.get(index).copied().unwrap_or(0));
-            let dead = usize::from(self.dead.get(index).copied().unwrap_or(0));
+            let (acted, dead) = (self.acted.of(index), self.dead.of(index));
             sum.produced += 1;
             sum.acted += acted.min(1);
             sum.dead_lettered += dead.min(1);
@@ -304,99 +360,24 @@ impl LogOrder {
     }
 }
 
-fn count(times: &mut Vec<u16>, index: usize) {
-    if times.len() <= index {
-        times.resize(index + 1, 0);
+impl Arrivals {
+    /// A record came, after so many faults. After how many it came before; `None` if it had not.
+    fn count(&mut self, index: usize, faults: usize) -> Option<usize> {
+        if self.times.len() <= index {
+            self.times.resize(index + 1, 0);
+            self.last.resize(index + 1, 0);
+        }
+        let times = self.times[index];
+        self.times[index] = times.saturating_add(1);
+        let faults = u16::try_from(faults).expect("fewer than 65,536 faults");
+        let before = std::mem::replace(&mut self.last[index], faults);
+        (times > 0).then(|| usize::from(before))
     }
-    times[index] = times[index].saturating_add(1);
+
+    fn of(&self, index: usize) -> usize {
+        self.times.get(index).copied().unwrap_or(0).into()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(offset: i64) -> Place {
-        Place { topic: "t".to_owned(), partition: 0, offset }
-    }
-
-    fn of(fates: &[Fate]) -> Ledger {
-        let known = Fates::default();
-        fates.iter().for_each(|fate| known.add("t", 0, *fate));
-        Ledger::new(1, Some(known))
-    }
-
-    fn violated(ledger: &Ledger) -> Vec<Invariant> {
-        ledger.violations().iter().map(|violation| violation.invariant).collect()
-    }
-
-    fn at(offset: i64) -> BTreeMap<Partition, i64> {
-        BTreeMap::from([(("t".to_owned(), 0), offset)])
-    }
-
-    #[test]
-    fn a_run_in_which_all_went_as_it_should_violates_nothing() {
-        let mut ledger = of(&[Fate::Act, Fate::Drop, Fate::DeadLetter, Fate::Act]);
-        for offset in [0, 3] {
-            ledger.acted(0, &place(offset), Some("t".to_owned()));
-        }
-        ledger.dead_lettered(&place(2));
-        ledger.committed(&at(4));
-        let sum = ledger.close(&at(4));
-        let expected = Sum { produced: 4, acted: 2, dropped: 1, dead_lettered: 1, ..Sum::default() };
-        assert_eq!(sum, expected);
-        assert!(violated(&ledger).is_empty(), "{:?}", ledger.violations());
-    }
-
-    #[test]
-    fn what_is_neither_acted_on_nor_dead_lettered_is_lost() {
-        let mut ledger = of(&[Fate::Act, Fate::DeadLetter]);
-        assert_eq!(ledger.close(&at(2)).lost, 2);
-        assert_eq!(violated(&ledger), [Invariant::NothingLost]);
-    }
-
-    #[test]
-    fn what_comes_of_a_partition_that_was_never_fed_is_seen() {
-        let mut ledger = of(&[Fate::Act]);
-        ledger.acted(0, &place(0), None);
-        ledger.acted(0, &Place { topic: "another".to_owned(), ..place(0) }, None);
-        ledger.close(&at(1));
-        assert_eq!(violated(&ledger), [Invariant::NothingLost]);
-    }
-
-    #[test]
-    fn what_should_not_reach_the_action_is_seen_when_it_does() {
-        for fate in [Fate::Drop, Fate::DeadLetter] {
-            let mut ledger = of(&[fate]);
-            ledger.acted(0, &place(0), None);
-            assert_eq!(violated(&ledger), [Invariant::NothingLost]);
-        }
-    }
-
-    #[test]
-    fn a_commit_ahead_of_a_gap_or_one_that_goes_back_is_seen() {
-        let mut ledger = of(&[Fate::Act; 10]);
-        for offset in [0, 1, 3] {
-            ledger.acted(0, &place(offset), None);
-        }
-        ledger.committed(&at(2));
-        assert!(violated(&ledger).is_empty());
-        ledger.committed(&at(4));
-        ledger.committed(&at(1));
-        assert_eq!(violated(&ledger), [Invariant::NeverAhead, Invariant::NeverBack]);
-    }
-
-    #[test]
-    fn order_is_that_of_first_deliveries_in_each_log() {
-        let mut ledger = Ledger::new(2, None);
-        let unit = || Some("unit".to_owned());
-        for offset in [0, 1, 2, 1, 2, 3] {
-            ledger.acted(0, &place(offset), unit());
-        }
-        for offset in [2, 4] {
-            ledger.acted(1, &place(offset), unit());
-        }
-        assert!(violated(&ledger).is_empty(), "a repetition is no disorder");
-        ledger.acted(1, &place(3), unit());
-        assert_eq!(violated(&ledger), [Invariant::InOrder]);
-    }
-}
+mod tests;

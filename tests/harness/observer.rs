@@ -13,8 +13,9 @@ use super::action_log::{ActionLog, DeadLetterLog, Place};
 use super::broker::Broker;
 use super::fates::{Fates, Partition};
 use super::ledger::{Invariant, Ledger};
+use super::repetitions::Cause;
 use super::scene::Scene;
-use super::wait::wait_for;
+use super::wait::{wait_for, wait_until};
 
 /// How often Kafka is asked for what is committed.
 const ASK_EVERY: Duration = Duration::from_millis(200);
@@ -143,6 +144,8 @@ pub(crate) struct Observer {
     ending: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     finished: Arc<AtomicUsize>,
+    /// How often it has read the logs and entered what they say.
+    rounds: Arc<AtomicUsize>,
     /// `None` once it has ended.
     thread: Option<JoinHandle<()>>,
 }
@@ -183,9 +186,9 @@ impl Observer {
     pub(crate) fn of(committed: CommittedOffsets, mut view: View) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen::by(Ledger::new(view.deliveries.len(), view.fates.clone()))));
-        let finished = Arc::new(AtomicUsize::new(0));
+        let (finished, rounds) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (told_to_end, to_tell) = (Arc::clone(&ending), Arc::clone(&seen));
-        let progress = Arc::clone(&finished);
+        let (progress, rounds_done) = (Arc::clone(&finished), Arc::clone(&rounds));
         let thread = std::thread::spawn(move || {
             let mut asked: Option<Instant> = None;
             loop {
@@ -205,13 +208,14 @@ impl Observer {
                 }
                 progress.store(seen.ledger.finished(), Ordering::Release);
                 drop(seen);
+                rounds_done.fetch_add(1, Ordering::AcqRel);
                 if last {
                     return;
                 }
                 std::thread::sleep(READ_EVERY);
             }
         });
-        Self { ending, seen, finished, thread: Some(thread) }
+        Self { ending, seen, finished, rounds, thread: Some(thread) }
     }
 
     /// How many records are finished: see [`Ledger::finished`].
@@ -223,6 +227,27 @@ impl Observer {
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         assert!(!self.thread.as_ref().is_some_and(JoinHandle::is_finished), "the observer looks to the end");
         locked(&self.seen)
+    }
+
+    /// Waits until everything is entered that the logs say by now.
+    ///
+    /// # Panics
+    /// If the observer has ended, or takes a minute for it.
+    pub(crate) fn catch_up(&self) {
+        let before = self.rounds.load(Ordering::Acquire);
+        wait_until("the observer to have read the logs", ANSWERED, || {
+            assert!(
+                !self.thread.as_ref().is_some_and(JoinHandle::is_finished),
+                "the observer looks to the end"
+            );
+            // The next one to end may have read some of them already.
+            self.rounds.load(Ordering::Acquire) >= before + 2
+        });
+    }
+
+    /// A fault has struck that can make events come again.
+    pub(crate) fn fault_may_repeat(&self, cause: Cause) {
+        self.seen().ledger.fault(cause);
     }
 
     /// Whether partitions that had lag when the last fault was over have not moved yet.
