@@ -1,5 +1,7 @@
 //! One address of a registry, asked through its client library.
 
+use std::sync::OnceLock;
+
 use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_referenced_schema, get_schema_by_id,
@@ -23,6 +25,8 @@ const MOST_REFERENCES: usize = 100;
 pub(super) struct RegistryClient {
     url: String,
     settings: SrSettings,
+    /// An id that it resolved: that it is a registry is certain from then on.
+    resolved: OnceLock<SchemaId>,
 }
 
 /// A schema as a registry keeps it.
@@ -39,7 +43,7 @@ pub(super) struct FoundSchema {
 pub(super) enum LookUpFailure {
     /// It said that it does not know the id.
     UnknownId { answer: String },
-    /// It said so in a way that only a registry's answer may be trusted with.
+    /// It said so in a way that only an address that is a registry for certain may be trusted with.
     UnknownIdOfARegistry { answer: String },
     /// There is a schema, but not Avro's.
     NotAvro { reason: String },
@@ -74,12 +78,22 @@ impl RegistryClient {
         let client = http.client(scheme);
         let settings =
             builder.build_with(client).map_err(|error| RegistrySetupError::Client(with_causes(&error)))?;
-        Ok(Self { url, settings })
+        Ok(Self { url, settings, resolved: OnceLock::new() })
     }
 
     /// The address, without a trailing slash and without credentials.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// An id that it has resolved.
+    pub(super) fn resolved(&self) -> Option<SchemaId> {
+        self.resolved.get().copied()
+    }
+
+    /// It has resolved `id`.
+    pub(super) fn has_resolved(&self, id: SchemaId) {
+        self.resolved.get_or_init(|| id);
     }
 
     /// Asks for the schema of `id`, and for what it refers to.

@@ -18,7 +18,7 @@ mod tls_tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::compiled::CompiledSchema;
@@ -37,8 +37,14 @@ pub struct SchemaRegistry {
     schemas: RwLock<HashMap<SchemaId, Arc<CompiledSchema>>>,
     look_ups: LookUps,
     presence: Presence,
-    /// An id that was resolved: that this is a registry is certain from then on.
-    resolved: OnceLock<SchemaId>,
+}
+
+/// What the addresses said instead of a schema: the first one each.
+#[derive(Default)]
+struct Failed {
+    /// "Unknown", or no schema of Avro's.
+    refused: Option<RegistryError>,
+    outage: Option<RegistryError>,
 }
 
 impl SchemaRegistry {
@@ -53,7 +59,6 @@ impl SchemaRegistry {
             schemas: RwLock::default(),
             look_ups: LookUps::default(),
             presence: Presence::new(),
-            resolved: OnceLock::new(),
         })
     }
 
@@ -118,13 +123,14 @@ impl SchemaRegistry {
     }
 
     /// Asks the registry, past all caches, whether it works: that it knows an id or says that it does
-    /// not are both signs of health. After a look-up that was not answered it also has to answer that.
+    /// not are both signs of health, and one address that gives them is enough. After a look-up that was
+    /// not answered it also has to answer that.
     ///
     /// # Errors
     /// [`RegistryError::Unavailable`] if it gives neither answer.
     pub async fn probe(&self) -> Result<(), RegistryError> {
-        let mut id = self.resolved.get().copied().unwrap_or(SchemaId(0));
-        let mut answer = self.ask(id).await;
+        let mut id = self.known_id().unwrap_or(SchemaId(0));
+        let mut answer = self.ask_each(id).await.map_err(|Failed { refused, outage }| first(refused, outage));
         if let Some(in_vain) = self.presence.asked_in_vain()
             && in_vain != id
             && !matches!(answer, Err(RegistryError::Unavailable { .. }))
@@ -143,46 +149,65 @@ impl SchemaRegistry {
         }
     }
 
-    /// Asks one address after the other. A schema wins over "unknown", and "unknown" over an outage.
+    /// A schema wins over an outage, and an outage over "unknown": the address that is out may know the id.
     async fn ask(&self, id: SchemaId) -> Result<Arc<CompiledSchema>, RegistryError> {
-        let mut refused = None;
-        let mut outage = None;
+        self.ask_each(id).await.map_err(|Failed { refused, outage }| first(outage, refused))
+    }
+
+    /// Asks one address after the other until one has the schema.
+    async fn ask_each(&self, id: SchemaId) -> Result<Arc<CompiledSchema>, Failed> {
+        let mut failed = Failed::default();
         for client in &self.clients {
-            let error = match client.look_up(id).await.and_then(compile) {
+            let failure = match client.look_up(id).await.and_then(compile) {
                 Ok(schema) => {
-                    self.resolved.get_or_init(|| id);
+                    client.has_resolved(id);
                     return Ok(schema);
                 }
-                Err(failure) => self.error_of(id, client.url(), failure),
+                Err(LookUpFailure::UnknownIdOfARegistry { answer }) if !self.is_registry(client).await => {
+                    let advice = "no schema came from there yet; check the path of the registry's URL";
+                    LookUpFailure::Outage { answer, advice }
+                }
+                Err(failure) => failure,
             };
+            let error = self.error_of(id, client.url(), failure);
             match error {
-                RegistryError::Unavailable { .. } => outage = outage.or(Some(error)),
-                _ => refused = refused.or(Some(error)),
+                RegistryError::Unavailable { .. } => failed.outage = failed.outage.or(Some(error)),
+                _ => failed.refused = failed.refused.or(Some(error)),
             }
         }
-        Err(refused
-            .or(outage)
-            .expect("a registry has at least one address, and each that fails leaves an error"))
+        Err(failed)
+    }
+
+    /// Whether an address is a registry for certain: it has resolved an id. One that was never needed, behind
+    /// another one, had no chance to, and is asked for what the other one has resolved.
+    async fn is_registry(&self, client: &RegistryClient) -> bool {
+        if client.resolved().is_some() {
+            return true;
+        }
+        let Some(known) = self.known_id() else { return false };
+        let knows = client.look_up(known).await.is_ok();
+        if knows {
+            client.has_resolved(known);
+        }
+        knows
+    }
+
+    /// An id that one of the addresses has resolved.
+    fn known_id(&self) -> Option<SchemaId> {
+        self.clients.iter().find_map(RegistryClient::resolved)
     }
 
     fn error_of(&self, id: SchemaId, url: &str, failure: LookUpFailure) -> RegistryError {
         let url = url.to_owned();
-        let outage = |url, answer, advice| RegistryError::Unavailable {
-            id,
-            url,
-            answer,
-            advice,
-            retry_after: self.patience.first_wait,
-        };
         match failure {
-            LookUpFailure::UnknownIdOfARegistry { answer } if self.resolved.get().is_none() => {
-                outage(url, answer, "no schema came from there yet; check the path of the registry's URL")
-            }
             LookUpFailure::UnknownId { answer } | LookUpFailure::UnknownIdOfARegistry { answer } => {
                 RegistryError::UnknownSchema { id, url, answer, waited: Duration::ZERO }
             }
             LookUpFailure::NotAvro { reason } => RegistryError::InvalidSchema { id, url, reason },
-            LookUpFailure::Outage { answer, advice } => outage(url, answer, advice),
+            LookUpFailure::Outage { answer, advice } => {
+                let retry_after = self.patience.first_wait;
+                RegistryError::Unavailable { id, url, answer, advice, retry_after }
+            }
         }
     }
 
@@ -198,6 +223,10 @@ impl fmt::Debug for SchemaRegistry {
         let urls: Vec<_> = self.clients.iter().map(RegistryClient::url).collect();
         f.debug_struct("SchemaRegistry").field("urls", &urls).finish_non_exhaustive()
     }
+}
+
+fn first(one: Option<RegistryError>, other: Option<RegistryError>) -> RegistryError {
+    one.or(other).expect("a registry has at least one address, and each that fails leaves an error")
 }
 
 fn compile(found: FoundSchema) -> Result<Arc<CompiledSchema>, LookUpFailure> {

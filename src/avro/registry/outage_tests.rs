@@ -135,3 +135,55 @@ async fn that_an_id_is_not_known_is_told_once_while_its_records_wait() {
     assert!(requests(&server).await > 2, "it is asked again and again");
     assert_eq!(said.iter().filter(|what| *what == "asks again for 7").count(), 1, "{said:?}");
 }
+
+/// A list of two addresses.
+fn addresses(first: &MockServer, second: &MockServer) -> SchemaRegistry {
+    let urls = [first, second].map(|server| url::Url::parse(&server.uri()).unwrap()).to_vec();
+    let settings = RegistrySettings::at(urls);
+    SchemaRegistry::new(&RegistrySettings { patience: IMPATIENT, ..settings }).unwrap()
+}
+
+async fn goes_down(server: &MockServer) {
+    server.reset().await;
+    Mock::given(wiremock::matchers::any()).respond_with(ResponseTemplate::new(503)).mount(server).await;
+}
+
+#[tokio::test]
+async fn while_an_address_is_out_no_id_is_unknown_whatever_another_one_says() {
+    for (other, registry_first) in [(None, true), (None, false), (Some(unknown_answer()), true)] {
+        let real = server_with(4, schema_answer()).await;
+        // Without an answer of its own it says 404 with an empty body to everything.
+        let elsewhere = MockServer::start().await;
+        if let Some(other) = &other {
+            answer_to(&elsewhere, 7, other.clone()).await;
+        }
+        let registry = match registry_first {
+            true => addresses(&real, &elsewhere),
+            false => addresses(&elsewhere, &real),
+        };
+        registry.schema(SchemaId(4)).await.unwrap();
+        goes_down(&real).await;
+        let error = registry.schema(SchemaId(7)).await.unwrap_err();
+        assert_eq!(error.class(), "registry_unavailable", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_never_needed_is_a_registry_if_it_knows_what_another_one_does() {
+    let (first, second) = (server_with(4, schema_answer()).await, server_with(4, schema_answer()).await);
+    let registry = addresses(&first, &second);
+    registry.schema(SchemaId(4)).await.unwrap();
+    assert_eq!(requests(&second).await, 0);
+    assert_eq!(registry.schema(SchemaId(7)).await.unwrap_err().class(), "unknown_schema");
+}
+
+#[tokio::test]
+async fn one_address_that_answers_is_enough_until_a_record_waits_for_the_other() {
+    let (down, up) = (MockServer::start().await, server_with(0, unknown_answer()).await);
+    goes_down(&down).await;
+    answer_to(&up, 7, unknown_answer()).await;
+    let registry = addresses(&down, &up);
+    registry.probe().await.unwrap();
+    registry.schema(SchemaId(7)).await.unwrap_err();
+    assert!(registry.probe().await.unwrap_err().to_string().contains(&down.uri()));
+}
