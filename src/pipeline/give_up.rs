@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::Pipeline;
 use super::stages::{Interrupted, Parts, Stages, wait};
 use super::storing::Storing;
-use crate::dead_letter::{DeadLetter, Failure, Lineage, StoreError};
+use crate::dead_letter::{DeadLetter, Failure, Lineage, StoreError, StorePlace};
 use crate::delivery::{Delivery, FailureCount, FailureMode};
 use crate::event::{Envelope, Outcome};
 use crate::mutant::{self, Mutant};
@@ -53,6 +53,13 @@ impl Pipeline {
     }
 }
 
+/// What somebody does whose pipeline has stopped at the event of this letter.
+fn what_to_do(Lineage { id, .. }: &Lineage, place: &StorePlace) -> String {
+    format!(
+        "its dead letter {id} is in {place}: look with `datahub-relay dead-letters list -c RECIPE`, mend the cause and start again; this event then comes again by itself, other letters are for `dead-letters replay`"
+    )
+}
+
 impl Stages {
     /// Stores the dead letter, and only then says how the event ended: its offset can't be committed
     /// before. While it can't be stored, the partition waits.
@@ -93,14 +100,16 @@ impl Stages {
             %pipeline, %position, stage = stage.as_str(), class = failure.class, attempts = failure.attempts,
             "dead letter stored: {message}"
         );
-        let passed = self.failures().failed();
+        let (passed, place) = (self.failures().failed(), dead_letters.place());
         Ok(match (failure_mode, passed) {
             (FailureMode::Throw, _) => {
-                Outcome::Failed(position, *stage, format!("{message} (failure_mode: THROW)"))
+                let message = format!("{message} (failure_mode: THROW); {}", what_to_do(&lineage, &place));
+                Outcome::Failed(position, *stage, message)
             }
             // Stored as well, as with THROW: what comes next to the store is for a person to decide.
             (FailureMode::Continue, Some(passed)) => {
-                Outcome::Failed(position, *stage, format!("{message} ({passed})"))
+                let message = format!("{message} ({passed}); {}", what_to_do(&lineage, &place));
+                Outcome::Failed(position, *stage, message)
             }
             (FailureMode::Continue, None) => Outcome::DeadLettered(position, *stage),
         })

@@ -49,6 +49,11 @@ fn stops_at(
     let committed = scene.committed(&[(&topic, 1)]);
     assert_eq!(committed.known_sum(), bad[nth - 1].offset, "and held");
 
+    let Place { partition, offset, .. } = &bad[nth - 1];
+    let letter = format!("its dead letter {}/{topic}/{partition}/{offset} is in ", scene.group());
+    let (_, readiness) = relay.get("/readyz").expect("an answer");
+    assert!(readiness.contains(&letter) && readiness.contains("failed_events.log: look with"), "{readiness}");
+
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(1), "{}", relay.log());
     assert!(relay.log().contains(says) && relay.log().contains("begins with byte 98"), "{}", relay.log());

@@ -6,6 +6,7 @@ mod log_lines;
 mod health;
 mod screening;
 mod starting;
+mod stopping;
 mod storing;
 mod transforms;
 
@@ -31,8 +32,7 @@ use crate::action::{Action, ActionError};
 use crate::avro::{Decoder, Patience, RegistrySettings, SchemaId, SchemaRegistry, encode_json, schemas};
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{
-    Delivery, FailureCount, FailureLimits, FailureMode, PartitionEpoch, Processed, Processor as _,
-    RetryPolicy, RetrySettings,
+    Delivery, FailureMode, PartitionEpoch, Processed, Processor as _, RetryPolicy, RetrySettings,
 };
 use crate::environment::Environment;
 use crate::event::{Envelope, Outcome, Position, Record, Route, Stage, TopicPartition};
@@ -166,43 +166,6 @@ async fn an_action_that_cannot_go_on_fails_the_pipeline_and_makes_no_dead_letter
     let processed = end_of(&stages, delivery(0)).await;
     assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
     assert!(letters.0.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_panic_stops_the_pipeline_where_the_failure_mode_says_so() {
-    let (_server, registry) = registry().await;
-    let letters = Arc::new(Letters::default());
-    let parts = parts(registry, Scripted(|_| panic!("no")), Arc::clone(&letters));
-    let stages = stages(Parts { failure_mode: FailureMode::Throw, ..parts });
-    let processed = end_of(&stages, delivery(0)).await;
-    assert!(matches!(processed, Processed::Ended(Outcome::Failed(_, Stage::Action, _))), "{processed:?}");
-    assert_eq!(letters.0.lock().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn more_failures_in_a_row_than_allowed_stop_the_pipeline_and_a_success_between_them_does_not_count() {
-    let (_server, registry) = registry().await;
-    let letters = Arc::new(Letters::default());
-    let action = Scripted(|partition| match partition {
-        0 => Err(ActionError::permanent("refused")),
-        _ => Ok(()),
-    });
-    let limits = FailureLimits { max_consecutive: Some(1), max_ratio: None };
-    let failures = Mutex::new(FailureCount::new(limits));
-    let stages = stages(Parts { failures, ..parts(registry, action, Arc::clone(&letters)) });
-    for partition in [0, 1, 0] {
-        let processed = end_of(&stages, delivery(partition)).await;
-        assert!(
-            !matches!(processed, Processed::Ended(Outcome::Failed(..)) | Processed::Interrupted),
-            "{processed:?}"
-        );
-    }
-    let Processed::Ended(Outcome::Failed(_, Stage::Action, message)) = stages.process(&delivery(0)).await
-    else {
-        panic!("the second failure in a row was borne");
-    };
-    assert_eq!(message, "refused (2 events in a row failed, and max_consecutive_failures is 1)");
-    assert_eq!(letters.0.lock().unwrap().len(), 3, "the last one is recorded too");
 }
 
 #[tokio::test]
