@@ -9,6 +9,7 @@
 mod harness;
 
 mod feeding;
+mod ordering;
 mod protocol;
 mod report;
 mod run;
@@ -31,6 +32,7 @@ mod webhook;
 
 use commit_errors::Outcome;
 use harness::KafkaBroker;
+use ordering::Ordering;
 use protocol::Protocol;
 use rdkafka::types::RDKafkaRespErr as Code;
 use report::Verdict;
@@ -51,37 +53,73 @@ fn row_01_without_a_fault_nothing_is_lost_and_nothing_comes_again() -> Verdict {
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_02_after_sigterm_the_next_run_goes_on_without_loss_or_repetition() -> Verdict {
-    sigterm::row(&stage())
+    sigterm::row(&stage(), Ordering::Partition)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_02_after_sigterm_nothing_comes_again_where_order_is_that_of_each_entity() -> Verdict {
+    sigterm::row(&stage(), Ordering::Key)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_02_after_sigterm_nothing_comes_again_where_there_is_no_order() -> Verdict {
+    sigterm::row(&stage(), Ordering::Unordered)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_03_sigkill_loses_nothing_and_repeats_at_most_what_was_uncommitted() -> Verdict {
-    sigkill::row(&stage(), sigkill::Commits::InGroups)
+    sigkill::row(&stage(), sigkill::Commits::InGroups, Ordering::Partition)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_03_sigkill_repeats_at_most_what_was_uncommitted_where_order_is_that_of_each_entity() -> Verdict {
+    sigkill::row(&stage(), sigkill::Commits::Seldom, Ordering::Key)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_03_sigkill_repeats_at_most_what_was_uncommitted_where_there_is_no_order() -> Verdict {
+    sigkill::row(&stage(), sigkill::Commits::Seldom, Ordering::Unordered)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_03_with_a_commit_per_event_sigkill_repeats_at_most_one_event_a_partition() -> Verdict {
-    sigkill::row(&stage(), sigkill::Commits::PerEvent)
+    sigkill::row(&stage(), sigkill::Commits::PerEvent, Ordering::Partition)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_the_cooperative_assignor() -> Verdict {
-    members::row(&stage(), Protocol::Cooperative)
+    members::row(&stage(), Protocol::Cooperative, Ordering::Partition)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_04_members_come_and_go_where_order_is_that_of_each_entity() -> Verdict {
+    members::row(&stage(), Protocol::Cooperative, Ordering::Key)
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn row_04_members_come_and_go_where_there_is_no_order() -> Verdict {
+    members::row(&stage(), Protocol::Cooperative, Ordering::Unordered)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_an_eager_assignor() -> Verdict {
-    members::row(&stage(), Protocol::Eager)
+    members::row(&stage(), Protocol::Eager, Ordering::Partition)
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn row_04_members_come_and_go_with_the_brokers_own_protocol() -> Verdict {
-    members::row(&stage(), Protocol::Broker)
+    members::row(&stage(), Protocol::Broker, Ordering::Partition)
 }
 
 #[test]

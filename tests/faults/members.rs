@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Answer, OrderedBy, Relay, WebhookServer};
+use crate::harness::{Relay, WebhookServer};
+use crate::ordering::Ordering;
 use crate::protocol::Protocol;
 use crate::report::{Failure, Verdict};
 use crate::run::{Run, Stage, USUAL, Watching};
@@ -22,17 +23,19 @@ const ACTION: Duration = Duration::from_millis(1);
 
 /// Starts and stops members in full swing. They post to one endpoint: so the order of all deliveries is
 /// known.
-pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol) -> Verdict {
-    let server = WebhookServer::start(|_, _| Answer::ConfirmAfter(ACTION));
-    let mut run = Run::begin_watching(stage, 4, &format!("members-{}", protocol.name()), |_| Watching {
+pub(crate) fn row(stage: &Stage<'_>, protocol: Protocol, ordering: Ordering) -> Verdict {
+    let server = WebhookServer::start(move |place, _| ordering.answer(place, ACTION));
+    let name = ordering.name(&format!("members-{}", protocol.name()));
+    let mut run = Run::begin_watching(stage, 4, &name, |_| Watching {
         deliveries: vec![server.deliveries()],
-        ordered_by: OrderedBy::Partition,
+        ordered_by: ordering.unit(),
         letters: None,
     });
+    ordering.prepare(&mut run);
     // Commits come once a second: so at any time there is much that only the commit at the hand-over
     // can keep from being acted on again.
-    let recipe = protocol
-        .spoken_by(run.recipe().post_to(&server.url()))
+    let recipe = ordering
+        .kept_by(protocol.spoken_by(run.recipe().post_to(&server.url())))
         .option("commit", "1s")
         .option("max_uncommitted", MAX_UNCOMMITTED);
     let schedule = run.schedule(run.size.records);

@@ -8,6 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::harness::{Invariant, KafkaBroker, Mix};
+use crate::ordering::Ordering;
 use crate::protocol::Protocol;
 use crate::report::{Failure, Verdict};
 use crate::run::{Stage, USUAL};
@@ -52,14 +53,18 @@ fn caught(mutant: &'static str, by: &[Invariant], row: fn(&Stage<'_>) -> Verdict
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn mutant_that_commits_before_it_acknowledges_is_caught() {
     let by = [Invariant::NothingLost, Invariant::NeverAhead];
-    caught("commit-before-acknowledge", &by, |stage| sigkill::row(stage, sigkill::Commits::InGroups));
+    caught("commit-before-acknowledge", &by, |stage| {
+        sigkill::row(stage, sigkill::Commits::InGroups, Ordering::Partition)
+    });
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn mutant_that_acknowledges_after_a_revocation_is_caught() {
     let by = [Invariant::NeverBack, Invariant::Bounded];
-    caught("acknowledge-after-revoke", &by, |stage| members::row(stage, Protocol::Eager));
+    caught("acknowledge-after-revoke", &by, |stage| {
+        members::row(stage, Protocol::Eager, Ordering::Partition)
+    });
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Row 3: SIGKILL, again and again.
 
+use crate::ordering::Ordering;
 use crate::report::Verdict;
-use crate::run::{Run, Stage, USUAL};
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// What a partition may hold that is not committed.
 const MAX_UNCOMMITTED: usize = 100;
@@ -11,20 +12,36 @@ const MAX_UNCOMMITTED: usize = 100;
 pub(crate) enum Commits {
     /// Whatever is finished while a commit is under way goes into the next one.
     InGroups,
+    /// Once a second, or where half of `max_uncommitted` is used: so the bound on what comes again is reached.
+    Seldom,
     /// Each event's before the next one of its partition begins.
     PerEvent,
 }
 
 /// Kills the program in full swing and starts it anew.
-pub(crate) fn row(stage: &Stage<'_>, commits: Commits) -> Verdict {
-    let mut run =
-        Run::begin(stage, 3, if commits == Commits::PerEvent { "sigkill-per-event" } else { "sigkill" });
+pub(crate) fn row(stage: &Stage<'_>, commits: Commits, ordering: Ordering) -> Verdict {
+    let name = match commits {
+        Commits::InGroups => "sigkill",
+        Commits::Seldom => "sigkill-commit-seldom",
+        Commits::PerEvent => "sigkill-per-event",
+    };
+    let mut run = Run::begin_watching(stage, 3, &ordering.name(name), |scene| Watching {
+        deliveries: vec![Box::new(scene.action_log())],
+        ordered_by: ordering.unit(),
+        letters: None,
+    });
+    ordering.prepare(&mut run);
+    let recipe = ordering.kept_by(run.recipe());
     let (recipe, records, at_risk) = match commits {
         Commits::InGroups => {
-            (run.recipe().option("max_uncommitted", MAX_UNCOMMITTED), run.size.records, MAX_UNCOMMITTED)
+            (recipe.option("max_uncommitted", MAX_UNCOMMITTED), run.size.records, MAX_UNCOMMITTED)
+        }
+        Commits::Seldom => {
+            let recipe = recipe.option("commit", "1s").option("max_uncommitted", MAX_UNCOMMITTED);
+            (recipe, run.size.records, MAX_UNCOMMITTED)
         }
         // A request an event is slow: a tenth shows the same.
-        Commits::PerEvent => (run.recipe().option("commit", "per_event"), run.size.records / 10, 1),
+        Commits::PerEvent => (recipe.option("commit", "per_event"), run.size.records / 10, 1),
     };
     let schedule = run.schedule(records);
     run.feed(records, USUAL);

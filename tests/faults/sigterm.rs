@@ -4,24 +4,41 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Ended, has_left};
+use crate::harness::{Ended, WebhookServer, has_left};
 use crate::members::NOT_DRAINED;
+use crate::ordering::Ordering;
 use crate::report::{Failure, Verdict};
-use crate::run::{Run, Stage, USUAL};
+use crate::run::{Run, Stage, USUAL, Watching};
 
 /// What the recipe gives a drain, and what the process has for everything else of a stop.
 const DRAIN_SECONDS: u64 = 20;
 const GOODBYE: Duration = Duration::from_secs(10);
+/// Where events overtake each other: so there is always one under way below some that are finished.
+const ACTION: Duration = Duration::from_millis(1);
 /// No action takes long here, so no stop does.
 const SLOWEST: Duration = Duration::from_secs(10);
 
 /// Stops the program in full swing and starts it anew. Nothing comes again: what was acted on is
 /// committed when a stop ends.
-pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
-    let mut run = Run::begin(stage, 2, "sigterm");
+pub(crate) fn row(stage: &Stage<'_>, ordering: Ordering) -> Verdict {
+    let server = WebhookServer::start(move |place, _| ordering.answer(place, ACTION));
+    let mut run = Run::begin_watching(stage, 2, &ordering.name("sigterm"), |scene| Watching {
+        deliveries: vec![match ordering {
+            Ordering::Partition => Box::new(scene.action_log()),
+            Ordering::Key | Ordering::Unordered => server.deliveries(),
+        }],
+        ordered_by: ordering.unit(),
+        letters: None,
+    });
+    ordering.prepare(&mut run);
+    let recipe = match ordering {
+        Ordering::Partition => run.recipe(),
+        Ordering::Key | Ordering::Unordered => run.recipe().post_to(&server.url()),
+    };
     // Commits come once a second: so there is much that only the commit at the stop can keep from
     // being acted on again.
-    let recipe = run.recipe().option("commit", "1s").option("drain_timeout_seconds", DRAIN_SECONDS);
+    let recipe =
+        ordering.kept_by(recipe).option("commit", "1s").option("drain_timeout_seconds", DRAIN_SECONDS);
     let schedule = run.schedule(run.size.records);
     run.feed(run.size.records, USUAL);
     let mut slowest = Duration::ZERO;
