@@ -85,7 +85,7 @@ impl Stages {
             }
             let error = error.while_waiting();
             if !failed {
-                tracing::error!(%pipeline, %position, "{}", secrets.redact(&error));
+                tracing::error!(%pipeline, %position, id = lineage.id, "{}", secrets.redact(&error));
             }
             failed = true;
             storing.waits(error);
@@ -97,8 +97,8 @@ impl Stages {
         let Failure { stage, message, .. } = &failure;
         metrics.dead_lettered(*stage);
         tracing::warn!(
-            %pipeline, %position, stage = stage.as_str(), class = failure.class, attempts = failure.attempts,
-            "dead letter stored: {message}"
+            %pipeline, %position, id = lineage.id, stage = stage.as_str(), class = failure.class,
+            attempts = failure.attempts, "dead letter stored: {message}"
         );
         let (passed, place) = (self.failures().failed(), dead_letters.place());
         Ok(match (failure_mode, passed) {

@@ -13,6 +13,7 @@ mod command_line;
 mod commits;
 mod failure_limits;
 mod letter_commands;
+mod letter_ids;
 mod letters;
 mod liveness;
 mod looking;

@@ -1,5 +1,6 @@
 //! `dead-letters show`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,10 +22,14 @@ const DECODE_PATIENCE: Duration = Duration::from_secs(10);
 /// So many bytes of a key, a value or a header are shown.
 const SHOWN_BYTES: usize = 4096;
 
+/// So many ids are named that end in the same way.
+const MOST_IDS: usize = 5;
+
 /// Show everything that is known about a letter.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The letter's id, as `list` shows it. If it failed in several rounds, all of them are shown.
+    /// The letter's id, as `list` and the log show it, or its end where that is clear, such as
+    /// topic/partition/offset. If it failed in several rounds, all of them are shown.
     id: String,
 
     #[command(flatten)]
@@ -44,37 +49,19 @@ pub(super) async fn show(
     let named = recipe_of(&args.source, environment)?;
     let recipe = named.as_ref().map(|(recipe, _)| recipe);
     let mut letters = Letters::open(&args.source, recipe)?;
-    let (mut found, mut unreadable) = (0_u64, 0_u64);
+    let (mut meant, mut unreadable) = (Meant::default(), 0_u64);
     while let Some(letter) = letters.next_letter().await? {
-        // What cannot be read has no id to ask for; `list` tells of it.
-        let Ok(mut letter) = letter else {
-            unreadable += 1;
-            continue;
-        };
-        let is_meant =
-            letter.lineage.id == args.id && args.round.is_none_or(|round| round == letter.lineage.round);
-        if !is_meant {
-            continue;
-        }
-        if found > 0 {
-            writeln!(output)?;
-        }
-        found += 1;
-        letter.error.message = without_secrets(&letter.error.message, recipe).into_owned();
-        write!(output, "{}", about(&letter))?;
-        match (&letter.event, recipe) {
-            (Some(event), _) => writeln!(output, "event\n{}", indented(&format!("{event:#}")))?,
-            (None, Some(recipe)) => match decoded(recipe, &letter).await {
-                Ok(event) => writeln!(output, "event, decoded now\n{}", indented(&event))?,
-                Err(reason) => {
-                    let reason = without_secrets(&reason, Some(recipe));
-                    writeln!(output, "event         cannot be decoded: {}", printable(&reason))?;
-                }
-            },
-            (None, None) => writeln!(output, "event         not decoded; with -c recipe.yml it is tried")?,
+        match letter {
+            Ok(letter) if args.round.is_none_or(|round| round == letter.lineage.round) => {
+                meant.look(&args.id, letter, recipe.map(|recipe| recipe.name.as_str()));
+            }
+            Ok(_) => {}
+            // What cannot be read has no id to ask for; `list` tells of it.
+            Err(_) => unreadable += 1,
         }
     }
-    if found == 0 {
+    let found = meant.letters(&args.id)?;
+    if found.is_empty() {
         let round = args.round.map(|round| format!(" and round {round}")).unwrap_or_default();
         let others = match unreadable {
             0 => String::new(),
@@ -88,7 +75,85 @@ pub(super) async fn show(
             letters.places()
         )));
     }
+    for (index, letter) in found.into_iter().enumerate() {
+        if index > 0 {
+            writeln!(output)?;
+        }
+        write_letter(output, letter, recipe).await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The letters that an id, or the end of one, may mean.
+#[derive(Default)]
+struct Meant {
+    /// Those of one id.
+    letters: Vec<Letter>,
+    /// Other ids that end so too.
+    others: BTreeSet<String>,
+}
+
+impl Meant {
+    /// Takes a letter that is meant by `asked`: by a whole id whoever wrote it, by the end of one if it is of this
+    /// `pipeline`, or if none is named.
+    fn look(&mut self, asked: &str, letter: Letter, pipeline: Option<&str>) {
+        let id = &letter.lineage.id;
+        let is_its_own =
+            || pipeline.is_none_or(|name| letter.pipeline.as_deref().is_none_or(|of| of == name));
+        let ends_so = || id.strip_suffix(asked).is_some_and(|before| before.ends_with('/'));
+        if id != asked && !(ends_so() && is_its_own()) {
+            return;
+        }
+        match self.letters.first().map(|first| first.lineage.id.as_str()) {
+            Some(first) if first == id => self.letters.push(letter),
+            // A whole id is meant as it stands, whatever else ends like it.
+            Some(first) if id == asked => {
+                self.others.insert(first.to_owned());
+                self.letters = vec![letter];
+            }
+            Some(_) => drop(self.others.insert(letter.lineage.id)),
+            None => self.letters.push(letter),
+        }
+    }
+
+    /// What was meant.
+    fn letters(self, asked: &str) -> Result<Vec<Letter>, CommandError> {
+        let first = self.letters.first().map(|first| first.lineage.id.as_str());
+        if self.others.is_empty() || first == Some(asked) {
+            return Ok(self.letters);
+        }
+        let ids: Vec<String> =
+            first.into_iter().chain(self.others.iter().map(String::as_str)).map(printable).collect();
+        let more = ids.len().saturating_sub(MOST_IDS);
+        let named = ids[..ids.len().min(MOST_IDS)].join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Err(CommandError::Said(format!(
+            "{} dead letters have an id that ends with {}: {named}{more}; name one of them",
+            ids.len(),
+            printable(asked)
+        )))
+    }
+}
+
+async fn write_letter(
+    output: &mut impl Write,
+    mut letter: Letter,
+    recipe: Option<&Recipe>,
+) -> Result<(), CommandError> {
+    letter.error.message = without_secrets(&letter.error.message, recipe).into_owned();
+    write!(output, "{}", about(&letter))?;
+    match (&letter.event, recipe) {
+        (Some(event), _) => writeln!(output, "event\n{}", indented(&format!("{event:#}")))?,
+        (None, Some(recipe)) => match decoded(recipe, &letter).await {
+            Ok(event) => writeln!(output, "event, decoded now\n{}", indented(&event))?,
+            Err(reason) => {
+                let reason = without_secrets(&reason, Some(recipe));
+                writeln!(output, "event         cannot be decoded: {}", printable(&reason))?;
+            }
+        },
+        (None, None) => writeln!(output, "event         not decoded; with -c recipe.yml it is tried")?,
+    }
+    Ok(())
 }
 
 async fn decoded(recipe: &Recipe, letter: &Letter) -> Result<String, String> {
