@@ -12,8 +12,14 @@ use serde_json::{Map, Value};
 
 use crate::event::text_of;
 
+/// No single text, array or map that apache-avro decodes takes more bytes: its own default is 512 MiB. A body's
+/// [`VALUES_LIMIT`](super::projection::VALUES_LIMIT) keeps arrays and maps below it.
+const LARGEST_ALLOCATION_BYTES: usize = 16 * 1024 * 1024;
+
 /// Reads a body that has passed its check: apache-avro takes some cut bodies for whole ones.
 pub(super) fn read(schema: &Schema, mut body: &[u8]) -> Result<AvroValue, AvroError> {
+    // For the whole process, and the first call decides: here, so that nothing is decoded before it.
+    apache_avro::util::max_allocation_bytes(LARGEST_ALLOCATION_BYTES);
     GenericDatumReader::builder(schema).build()?.read_value(&mut body)
 }
 

@@ -225,3 +225,21 @@ fn what_is_no_record_is_no_event_of_any_topic() {
         "the topic carries records, but this is a schema that is no record; check topic_routes"
     );
 }
+
+#[test]
+fn apache_avro_takes_what_the_check_lets_pass_within_its_bound_which_is_set() {
+    let (nothing, text) = (json!({"type": "array", "items": "null"}), json!("string"));
+    let read = |list: &Value, body: &[u8]| {
+        let schema = json!({"type": "record", "name": "R", "fields": [{"name": "list", "type": list}]});
+        let schema = CompiledSchema::parse(&schema.to_string()).unwrap();
+        read_body(&Route::Avro("any".into()), &schema, body).map(|_| ())
+    };
+    // 2^18 - 2 items of no bytes, then one more: with the record and the list itself they are too many.
+    read(&nothing, &[0xfc, 0xff, 0x1f, 0]).unwrap();
+    assert_eq!(read(&nothing, &[0xfe, 0xff, 0x1f, 0]).unwrap_err().class(), "too_many_values");
+    // 16 MiB and a byte of text.
+    let long = [&[0x82, 0x80, 0x80, 0x10][..], &vec![b'a'; (16 << 20) + 1]].concat();
+    let error = read(&text, &long).unwrap_err();
+    assert!(error.to_string().contains("(maximum allowed: 16777216)"), "{error}");
+    assert_eq!(error.stage(), Some(Stage::Avro));
+}

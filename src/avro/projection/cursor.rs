@@ -1,18 +1,18 @@
 //! A place in an Avro body, and the primitive values that can be read from there.
 
-use super::EMPTY_ITEMS_LIMIT;
+use super::VALUES_LIMIT;
 use super::error::ScanError;
 
 /// Reads a body from its beginning to its end. Never reads past the end, never allocates.
 pub(super) struct Cursor<'a> {
     body: &'a [u8],
     at: usize,
-    empty_items_left: usize,
+    values_left: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(body: &'a [u8]) -> Self {
-        Self { body, at: 0, empty_items_left: EMPTY_ITEMS_LIMIT }
+        Self { body, at: 0, values_left: VALUES_LIMIT }
     }
 
     /// How many bytes have been read.
@@ -119,10 +119,10 @@ impl<'a> Cursor<'a> {
         Ok(Block { items: count.unsigned_abs(), size_bytes: Some(size) })
     }
 
-    /// Accounts for an item of an array that took no byte.
-    pub(super) fn empty_item(&mut self) -> Result<(), ScanError> {
-        self.empty_items_left =
-            self.empty_items_left.checked_sub(1).ok_or(ScanError::TooManyEmptyItems { at: self.at })?;
+    /// Accounts for a value.
+    #[inline]
+    pub(super) fn value(&mut self) -> Result<(), ScanError> {
+        self.values_left = self.values_left.checked_sub(1).ok_or(ScanError::TooManyValues { at: self.at })?;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Why a body is not a record of its writer's schema.
 
+use super::VALUES_LIMIT;
+
 /// What is wrong with a record's Avro body. Offsets count bytes from the body's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
@@ -57,9 +59,11 @@ pub enum ScanError {
         /// Where the limit was met.
         at: usize,
     },
-    /// More than [`super::EMPTY_ITEMS_LIMIT`] items that take no bytes.
-    #[error("the Avro body claims too many items that take no bytes, at byte {at}")]
-    TooManyEmptyItems {
+    /// More than [`VALUES_LIMIT`] values.
+    #[error(
+        "the Avro body holds more than {VALUES_LIMIT} values, counted up to byte {at}; write smaller records"
+    )]
+    TooManyValues {
         /// Where the limit was met.
         at: usize,
     },
@@ -78,7 +82,7 @@ impl ScanError {
             Self::EnumIndex { .. } => "enum_index",
             Self::InvalidLength { .. } => "invalid_length",
             Self::NestedTooDeeply { .. } => "nested_too_deeply",
-            Self::TooManyEmptyItems { .. } => "too_many_empty_items",
+            Self::TooManyValues { .. } => "too_many_values",
         }
     }
 }

@@ -23,9 +23,11 @@ use layout::{Layout, Node, NodeId};
 /// schema that contains itself lets a short body nest without end.
 pub const NESTING_LIMIT: usize = 64;
 
-/// How many items of arrays may take no byte at all (nulls, empty records), in one body: their number
-/// is not bounded by the body's length, and every decoder steps through each of them.
-pub const EMPTY_ITEMS_LIMIT: usize = 65_536;
+/// How many values one body may hold: records, unions, arrays and maps with all that is in them, keys of maps
+/// too. A value takes a byte of the body or none at all, and 200 bytes and more once it is decoded without a
+/// struct for it, so that a body's length does not bound its memory. DataHub's records need about a hundred; the
+/// array of a record of 1 MiB may hold one for each 4 bytes.
+pub const VALUES_LIMIT: usize = 262_144;
 
 /// A writer's schema, compiled for scanning and checking.
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl Projection {
 
     /// Walks the whole body and checks every byte of it. A body that passes holds exactly one record of
     /// this schema, so that no decoder reads past its end, recurses without bound, or reserves more
-    /// memory than the body accounts for.
+    /// memory than its values account for, of which there are at most [`VALUES_LIMIT`].
     ///
     /// # Errors
     /// What is wrong with the body, first fault first.
@@ -135,6 +137,7 @@ impl Projection {
         id: NodeId,
         levels_left: usize,
     ) -> Result<(), ScanError> {
+        cursor.value()?;
         match self.layout.node(id) {
             Node::Null => Ok(()),
             Node::Boolean => cursor.boolean().map(|_| ()),
@@ -161,6 +164,7 @@ impl Projection {
             Node::Map(values) => {
                 let levels_left = one_level_less(cursor, levels_left)?;
                 self.walk_blocks::<CHECK>(cursor, |cursor| {
+                    cursor.value()?;
                     if CHECK {
                         cursor.string().map(|_| ())?
                     } else {
@@ -189,14 +193,10 @@ impl Projection {
                 }
                 _ => {}
             }
+            // Each item is a value, so that the loop ends whatever number of items a block claims, also where
+            // they take no bytes.
             for _ in 0..block.items {
-                let before = cursor.at();
                 item(cursor)?;
-                // Each item uses up a byte of the body or of this allowance, so that the loop ends
-                // whatever number of items a block claims.
-                if cursor.at() == before {
-                    cursor.empty_item()?;
-                }
             }
             if block.size_bytes.is_some_and(|size| cursor.at() - begin != size) {
                 return Err(ScanError::InvalidLength { at: begin });

@@ -59,8 +59,30 @@ fn items_that_take_no_bytes_do_not_loop_for_ever() {
     for items in [json!("null"), json!({"type": "record", "name": "Empty", "fields": []})] {
         let schema = json!({"type": "array", "items": items});
         let most = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0];
-        assert_eq!(check(&schema, &most).unwrap_err().class(), "too_many_empty_items");
+        assert_eq!(check(&schema, &most).unwrap_err().class(), "too_many_values");
         assert_eq!(check(&schema, &[200, 1, 0]), Ok(()), "a hundred are legal");
+    }
+}
+
+#[test]
+fn values_are_counted_wherever_they_stand_and_whether_or_not_they_take_bytes() {
+    let nulls: Vec<_> = (0..63).map(|at| json!({"name": format!("f{at}"), "type": "null"})).collect();
+    let records = json!({"type": "record", "name": "Nulls", "fields": nulls});
+    for (items, item, values) in [
+        (json!("long"), &[2][..], 1),
+        (json!(["null", "long"]), &[0], 2),
+        (json!({"type": "map", "values": "null"}), &[2, 0, 0], 3),
+        (records, &[], 64),
+    ] {
+        let schema = json!({"type": "array", "items": items});
+        // The array itself is one.
+        let most = (VALUES_LIMIT - 1) / values;
+        let body = |count: usize| {
+            let blocks = vec![[&[2], item].concat(); count];
+            [blocks.concat(), vec![0]].concat()
+        };
+        assert_eq!(check(&schema, &body(most)), Ok(()), "{schema}");
+        assert_eq!(check(&schema, &body(most + 1)).unwrap_err().class(), "too_many_values", "{schema}");
     }
 }
 
