@@ -181,14 +181,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("volume/events.jsonl");
         let action = FileAction::open(&path, (None, None), context()).unwrap();
-        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        let volume = path.parent().unwrap();
+        fs::remove_dir_all(volume).unwrap();
+        fs::write(volume, "in the way").unwrap();
         let error = loop {
             if let Err(error) = action.act(&event(0, 1)).await {
                 break error;
             }
         };
         assert!(matches!(error, ActionError::Retryable { .. }) && error.to_string().contains("events.jsonl"));
-        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::remove_file(volume).unwrap();
         action.act(&event(0, 1)).await.unwrap();
         assert_eq!(lines(&path).len(), 1);
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::line::line_of;
+use super::outage::Outage;
 use super::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Rotation};
 
@@ -23,12 +24,16 @@ const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect(
 /// **Rotation.** A file that would grow beyond 64 MiB is renamed to `failed_events.log.1`, the next
 /// one to `.2`, and so on: the higher the number, the newer. Nothing is ever removed.
 ///
+/// **A directory that is removed** while the pipeline runs is made again, with the rights that it is made with at
+/// the start, unless its volume is gone.
+///
 /// **Several writers.** Replicas of a pipeline may share the file on a volume that has locks.
 ///
 /// Dropping the store ends its thread once the letters handed in are stored.
 #[derive(Debug)]
 pub struct FileStore {
     writer: LineWriter,
+    pub(super) outage: Outage,
 }
 
 impl FileStore {
@@ -49,7 +54,7 @@ impl FileStore {
                 LineWriter::start(file, "dead-letters")
             })
             .map_err(|source| StoreError::File { path, source })?;
-        Ok(Self { writer })
+        Ok(Self { writer, outage: Outage::default() })
     }
 
     /// The file that letters are written to.
@@ -69,7 +74,11 @@ impl DeadLetterStore for FileStore {
             Ok(line) => self.writer.append(line).await,
             Err(error) => Err(error.into()),
         };
-        stored.map_err(|source| StoreError::File { path: self.path().to_owned(), source })
+        stored.map_err(|source| {
+            let error = StoreError::File { path: self.path().to_owned(), source };
+            self.outage.failed(letter.pipeline, &error);
+            error
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod journal;
 mod letter;
 mod line;
 mod lineage;
+mod outage;
 mod receipt;
 #[cfg(test)]
 mod read_back_tests;

@@ -146,13 +146,16 @@ async fn a_half_letter_of_a_killed_process_is_gone_and_the_framework_letters_sta
 #[tokio::test]
 async fn a_store_that_failed_goes_on_by_itself_and_has_each_letter_once() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("volume/failed_events.log");
+    let volume = directory.path().join("volume");
+    let path = volume.join("p/failed_events.log");
     let letters = FileStore::open(&path).unwrap();
-    fs::remove_dir_all(directory.path().join("volume")).unwrap();
+    fs::remove_dir_all(&volume).unwrap();
+    fs::write(&volume, "in the way").unwrap();
     let error = store(&letters, 1).await.unwrap_err();
     assert!(error.while_waiting().contains("permissions; the pipeline goes on by itself"), "{error}");
     assert!(!error.to_string().contains("by itself"), "one that ends the start does not: {error}");
-    fs::create_dir(directory.path().join("volume")).unwrap();
+    assert!(letters.outage.lasting.lock().unwrap().is_some(), "it is told again if it lasts");
+    fs::remove_file(&volume).unwrap();
     store(&letters, 1).await.unwrap();
     store(&letters, 2).await.unwrap();
     assert_eq!(offsets(&path), [1, 2]);

@@ -1,16 +1,16 @@
 //! Opening, appending, and what happens when an append fails.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::directory::{self, directory_of};
 use super::rotation::{self, Rotation};
 use super::tail;
 
 const PRIVATE_FILE: u32 = 0o600;
-const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// Where an append needs no more than the operating system, asking it each time which file stands at
 /// the path would cost as much as the write. A file that somebody else renames is left this late.
@@ -44,6 +44,8 @@ pub struct LineFile {
     options: LineFileOptions,
     file: File,
     identity: Identity,
+    /// The file system of the directory.
+    device: u64,
     looked_at_the_path: Option<Instant>,
     /// Length of the file after our own last append; another length means another writer, or a
     /// failed append that could not be cut back.
@@ -73,7 +75,8 @@ impl LineFile {
     /// What the system said about the directory, the file, or its end.
     pub fn open(path: impl Into<PathBuf>, options: LineFileOptions) -> io::Result<Self> {
         let path = path.into();
-        create_directories(directory_of(&path), options)?;
+        directory::create(directory_of(&path), options)?;
+        let device = directory::device_of(directory_of(&path))?;
         let file = open_for_appending(&path, options)?;
         let identity = Identity::of(&file.metadata()?);
         // A length no file has makes the first lock look at the file's end.
@@ -83,6 +86,7 @@ impl LineFile {
             options,
             file,
             identity,
+            device,
             looked_at_the_path: None,
             known_length,
             rotate_above: 0,
@@ -148,8 +152,10 @@ impl LineFile {
     fn lock_what_stands_at_the_path(&mut self) -> io::Result<u64> {
         self.lock()?;
         while self.must_look_at_the_path() && !self.stands_at_the_path()? {
-            // Renamed or removed while we were not looking. The directory is not made again: if it
-            // is gone, so is probably the volume, and the lines must not go to what lies below it.
+            // Renamed or removed while we were not looking, perhaps with its directory.
+            let directory = directory_of(&self.path);
+            directory::create_again(directory, self.device, self.options)?;
+            self.device = directory::device_of(directory)?;
             self.file = open_for_appending(&self.path, self.options)?;
             self.identity = Identity::of(&self.file.metadata()?);
             self.known_length = u64::MAX;
@@ -266,31 +272,6 @@ impl Identity {
     fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
-}
-
-/// The directory in which a file stands; `.` for a bare name.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn create_directories(directory: &Path, options: LineFileOptions) -> io::Result<()> {
-    let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    if options.private {
-        builder.mode(PRIVATE_DIRECTORY);
-    }
-    builder.create(directory)?;
-    if options.durability == Durability::Machine {
-        // A directory outlives a crash only once the one above it has been synced.
-        for created in missing.iter().filter(|created| !created.as_os_str().is_empty()) {
-            File::open(directory_of(created))?.sync_all()?;
-        }
-    }
-    Ok(())
 }
 
 fn open_for_appending(path: &Path, options: LineFileOptions) -> io::Result<File> {

@@ -14,6 +14,7 @@
 
 mod append;
 mod check;
+mod directory;
 mod rotation;
 mod tail;
 #[cfg(test)]

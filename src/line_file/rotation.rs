@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::append::directory_of;
+use super::directory::directory_of;
 
 /// When a file is put aside, and how many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -185,13 +185,33 @@ fn a_file_renamed_by_somebody_else_is_left_after_a_moment_and_no_line_is_lost() 
 }
 
 #[test]
-fn a_lost_directory_is_an_error_until_it_is_back() {
+fn a_directory_that_was_removed_is_made_again_with_the_rights_that_it_had() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("volume/events.jsonl");
+    let path = directory.path().join("a/b/failed_events.log");
     let mut file = LineFile::open(&path, DURABLE).unwrap();
-    fs::remove_dir_all(directory.path().join("volume")).unwrap();
-    assert!(file.append(b"{\"a\":1}\n").is_err());
-    fs::create_dir(directory.path().join("volume")).unwrap();
+    for _ in 0..2 {
+        file.append(b"{\"a\":1}\n").unwrap();
+        fs::remove_dir_all(directory.path().join("a")).unwrap();
+        file.append(b"{\"a\":2}\n").unwrap();
+        assert_eq!(text(&path), "{\"a\":2}\n");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!((mode(&directory.path().join("a/b")), mode(&directory.path().join("a"))), (0o700, 0o700));
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_again_is_an_error_until_it_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let volume = directory.path().join("volume");
+    let path = volume.join("lines/events.jsonl");
+    let mut file = LineFile::open(&path, DURABLE).unwrap();
+    fs::remove_dir_all(&volume).unwrap();
+    fs::write(&volume, "in the way").unwrap();
+    for _ in 0..2 {
+        assert!(file.append(b"{\"a\":1}\n").is_err());
+    }
+    fs::remove_file(&volume).unwrap();
     file.append(b"{\"a\":1}\n").unwrap();
     assert_eq!(text(&path), "{\"a\":1}\n");
 }

@@ -1,5 +1,7 @@
 //! What `/readyz` says of trouble with Kafka, and that it takes it back.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use datahub_relay::embedded::EmbeddedBroker;
@@ -70,4 +72,40 @@ fn a_dead_letter_topic_that_may_not_be_written_to_is_said_until_it_may() {
         assert_eq!(LetterTopic::new(&broker, &letters).take_new(), Some(vec![bad]), "{request:?}");
         assert!(scene.dead_letters().read().is_empty());
     }
+}
+
+#[test]
+fn a_dead_letter_directory_that_is_removed_is_made_again_and_said_while_it_cannot_be() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "embedded-letters-removed");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    let relay = scene.run_until_ready(&[&scene.recipe().change_logs(&topic)]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    let directory = scene.dead_letter_directory();
+    let rights = || fs::metadata(&directory).map(|found| found.permissions().mode() & 0o777).ok();
+    let at_start = rights();
+    assert_eq!(at_start, Some(0o700));
+
+    fs::remove_dir_all(&directory).expect("the directory is the test's");
+    feeder.raw(&topic, 0, b"bad");
+    feeder.flush();
+    wait_until("the letter to be stored and committed", SEEN, || committed.sum() == Some(1));
+    assert_eq!((rights(), scene.dead_letters().read().len()), (at_start, 1));
+    assert!(relay.log().contains("is made again"), "{}", relay.log());
+
+    fs::remove_dir_all(&directory).expect("the directory is the test's");
+    fs::write(&directory, "in the way").expect("nothing else stands there");
+    feeder.raw(&topic, 0, b"bad");
+    feeder.flush();
+    wait_until("readiness to say why", SEEN, || {
+        relay.says_no(&[r#""dead_letters":""#, "embedded-letters-removed"])
+    });
+    assert_eq!(committed.sum(), Some(1), "it waits");
+    fs::remove_file(&directory).expect("it was put there");
+    wait_until("the letter to be stored and committed", SEEN, || committed.sum() == Some(2));
+    wait_until("readiness to say yes", SEEN, || relay.ready() == Some(true));
+    assert_eq!((rights(), scene.dead_letters().read().len()), (at_start, 1));
+    let log = relay.stop_and_tell();
+    assert_eq!(log.matches("dead letters can be stored again").count(), 1, "{log}");
 }

@@ -1,6 +1,7 @@
 //! Row 12: the store of dead letters fails, and comes back.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Deliveries, KafkaBroker, LetterTopic, Mix, OrderedBy, Surroundings};
@@ -37,7 +38,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
             let length = fs::metadata(directory.join("failed_events.log")).map_or(0, |found| found.len());
             relay.limit_file_size(Some(length + 100));
         } else {
-            fs::rename(&directory, &aside).expect("the directory is the test's");
+            take_away(&directory, &aside);
         }
         let before = run.finished();
         run.feed_now(portion, mix);
@@ -47,7 +48,7 @@ pub(crate) fn row(stage: &Stage<'_>) -> Verdict {
         if full {
             relay.limit_file_size(None);
         } else {
-            fs::rename(&aside, &directory).expect("the directory is the test's");
+            give_back(&directory, &aside);
         }
         run.over();
         run.until_finished(before + portion)?;
@@ -84,7 +85,7 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
             run.strike("the topic takes no dead letter, volume of the file gone");
             // Letters keep the time of their record, an hour ago.
             broker.refuse_older_than(&letters, Some(Duration::from_secs(60)));
-            fs::rename(&directory, &aside).expect("the directory is the test's");
+            take_away(&directory, &aside);
             run.feed_now(portion, mix);
             run.wait("readiness to say no", || relay.ready() == Some(false))?;
         } else {
@@ -96,7 +97,7 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
         let (outage, since) = (run.size.outage, Instant::now());
         run.wait("the outage to be over", || since.elapsed() >= outage)?;
         if refuses {
-            fs::rename(&aside, &directory).expect("the directory is the test's");
+            give_back(&directory, &aside);
         } else {
             broker.restart();
         }
@@ -121,4 +122,15 @@ pub(crate) fn row_with_a_topic(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdi
         ),
     );
     run.conclude()
+}
+
+/// As if the volume with the directory were gone: it cannot be made again either, as one that was merely removed is.
+fn take_away(directory: &Path, aside: &Path) {
+    fs::rename(directory, aside).expect("the directory is the test's");
+    fs::write(directory, "in the way").expect("nothing else stands there");
+}
+
+fn give_back(directory: &Path, aside: &Path) {
+    fs::remove_file(directory).expect("it was put there");
+    fs::rename(aside, directory).expect("the directory is the test's");
 }

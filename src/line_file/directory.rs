@@ -1,0 +1,96 @@
+//! The directory in which a file stands: making it, and making it again.
+
+use std::fs::{DirBuilder, File, metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use super::append::{Durability, LineFileOptions};
+
+const PRIVATE_DIRECTORY: u32 = 0o700;
+
+/// The directory in which a file stands; `.` for a bare name.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The file system on which a directory stands.
+pub(super) fn device_of(directory: &Path) -> io::Result<u64> {
+    metadata(directory).map(|found| found.dev())
+}
+
+/// Makes the directory, and those above it, where they are missing.
+pub(super) fn create(directory: &Path, options: LineFileOptions) -> io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    if options.private {
+        builder.mode(PRIVATE_DIRECTORY);
+    }
+    builder.create(directory)?;
+    if options.durability == Durability::Machine {
+        // A directory outlives a crash only once the one above it has been synced.
+        for created in missing.iter().filter(|created| !created.as_os_str().is_empty()) {
+            File::open(directory_of(created))?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a directory again that was removed, or moved away, while a file in it was written to. Not where it stood on
+/// another file system, `device`, than what is left above it: then the volume is gone, and the lines must not go to
+/// what lies below it.
+pub(super) fn create_again(directory: &Path, device: u64, options: LineFileOptions) -> io::Result<()> {
+    if directory.exists() {
+        return Ok(());
+    }
+    let shown = directory.display();
+    let above = directory.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("."));
+    if device_of(above)? != device {
+        let text = format!(
+            "its directory {shown} is gone, and {} is on another file system: is the volume mounted?",
+            above.display()
+        );
+        return Err(io::Error::new(ErrorKind::NotFound, text));
+    }
+    create(directory, options).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("its directory {shown} is gone and cannot be made again: {error}"),
+        )
+    })?;
+    tracing::warn!(directory = %shown, "the directory was removed with what was in it, and is made again");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_not_made_again_where_its_volume_is_gone() {
+        let volume = tempfile::tempdir().unwrap();
+        let directory = volume.path().join("a/b");
+        let device = device_of(volume.path()).unwrap();
+        let error = create_again(&directory, device + 1, LineFileOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("is the volume mounted?"), "{error}");
+        assert!(!volume.path().join("a").exists());
+        create_again(&directory, device, LineFileOptions::default()).unwrap();
+        assert!(directory.is_dir());
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_directory_is_told() {
+        let parent = tempfile::tempdir().unwrap();
+        let in_the_way = parent.path().join("a");
+        std::fs::write(&in_the_way, "").unwrap();
+        let device = device_of(parent.path()).unwrap();
+        let error = create_again(&in_the_way.join("b"), device, LineFileOptions::default()).unwrap_err();
+        let text =
+            format!("its directory {} is gone and cannot be made again: ", in_the_way.join("b").display());
+        assert!(error.to_string().starts_with(&text), "{error}");
+    }
+}
