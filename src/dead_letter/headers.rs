@@ -20,10 +20,8 @@ pub(super) const MESSAGE: &str = "datahub_relay.message";
 pub(super) const HTTP_STATUS: &str = "datahub_relay.http_status";
 const SCHEMA_ID: &str = "datahub_relay.schema_id";
 
-/// What Kafka Connect's headers begin with; tools for its dead letters look for them.
-const CONNECT: &str = "__connect.errors.";
-/// What the Python framework's headers begin with.
-const FRAMEWORK: &str = "datahub.";
+/// Kafka Connect's header with the topic, by which its letters are known; tools for dead letters look for them.
+const CONNECT_TOPIC: &str = "__connect.errors.topic";
 /// The framework's header with the partition, by which its letters are known.
 pub(super) const FRAMEWORK_PARTITION: &str = "datahub.source.partition";
 pub(super) const FRAMEWORK_PIPELINE: &str = "datahub.pipeline";
@@ -47,8 +45,9 @@ impl LetterHeaders {
         let mut all: Vec<Header> =
             letter.record.headers.iter().filter(|header| !is_ours(header)).cloned().collect();
         let kept = all.len();
-        let has = |family: &str| all[..kept].iter().any(|(key, _)| key.starts_with(family));
-        let (has_connects, has_frameworks) = (has(CONNECT), has(FRAMEWORK));
+        // By a name that each writes: a producer's own header may well begin with `datahub.`.
+        let has = |name: &str| all[..kept].iter().any(|(key, _)| key == name);
+        let (has_connects, has_frameworks) = (has(CONNECT_TOPIC), has(FRAMEWORK_PARTITION));
         let mut add = |key: &str, value: Cow<'_, str>| {
             all.push((key.to_owned(), Some(cut(&value).as_bytes().to_vec())));
         };
@@ -57,7 +56,7 @@ impl LetterHeaders {
         let (partition, offset) = (position.source.partition.to_string(), position.offset.to_string());
         if !has_connects {
             let stage = failure.stage.as_str();
-            add("__connect.errors.topic", (&*position.source.topic).into());
+            add(CONNECT_TOPIC, (&*position.source.topic).into());
             add("__connect.errors.partition", partition.as_str().into());
             add("__connect.errors.offset", offset.as_str().into());
             add("__connect.errors.connector.name", letter.pipeline.into());
@@ -210,6 +209,15 @@ mod tests {
         assert_eq!(all("datahub_relay.round"), ["2"]);
         assert_eq!(all("datahub_relay.id"), ["g/PlatformEvent_v1/3/9"]);
         assert_eq!(second[0], ("trace", None));
+    }
+
+    #[test]
+    fn a_header_of_the_record_that_only_begins_like_theirs_keeps_none_of_them_away() {
+        let own = ["datahub.tenant", "datahub.source.team", "__connect.errors.note"];
+        let had = own.map(|key| (key.to_owned(), Some(b"own".to_vec()))).to_vec();
+        let mut expected = headers(Vec::new(), "it broke").all().to_vec();
+        expected.splice(..0, had.iter().cloned());
+        assert_eq!(headers(had, "it broke").all(), expected);
     }
 
     #[test]
