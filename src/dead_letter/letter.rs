@@ -1,5 +1,6 @@
 //! A dead letter as it is read back, from a line of a file or a record of a topic.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::headers::{
     ATTEMPTS, CLASS, EVENT_TYPE, FIRST_FAILURE, FRAMEWORK_ERROR, FRAMEWORK_PARTITION, FRAMEWORK_PIPELINE,
@@ -103,7 +105,9 @@ impl Letter {
     pub fn of_line(line: &[u8], place: LetterPlace) -> Result<Self, Unreadable> {
         let unreadable = |reason: String| Unreadable { place: place.clone(), reason };
         let read: Line = serde_json::from_slice(line).map_err(|error| unreadable(in_one_line(&error)))?;
-        let event = read.event.filter(|event| !event.is_null()).map(|event| {
+        let event = read.event.map(|event| serde_json::from_str::<Value>(event.get())).transpose();
+        let event = event.map_err(|error| unreadable(format!("`event`: {}", in_one_line(&error))))?;
+        let event = event.map(|event| {
             serde_json::json!({
                 "event_type": read.event_type, "event": event, "meta": read.meta.unwrap_or_default(),
             })
@@ -243,7 +247,8 @@ impl Letter {
 #[derive(Deserialize)]
 struct Line {
     event_type: Option<Value>,
-    event: Option<Value>,
+    /// Read by itself: an event may be nested as deeply as JSON is read at all, and the line is one level deeper.
+    event: Option<Box<RawValue>>,
     meta: Option<Value>,
     pipeline: Option<String>,
     id: Option<String>,
@@ -309,8 +314,11 @@ fn type_of(event: &Value) -> Option<String> {
 
 /// The event in a value that the framework wrote. Avro behind a wire header is never mistaken for it.
 fn event_of(value: Option<&[u8]>) -> Option<Value> {
-    let event: Value = serde_json::from_slice(value?).ok()?;
-    event.get("event_type")?.is_string().then_some(event)
+    // Each part by itself, as in a line.
+    let parts: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(value?).ok()?;
+    let parts = parts.into_iter().map(|(key, part)| Some((key, serde_json::from_str(part.get()).ok()?)));
+    let event: Map<String, Value> = parts.collect::<Option<_>>()?;
+    event.get("event_type")?.is_string().then_some(Value::Object(event))
 }
 
 fn id_at(group: &str, position: &Position) -> String {

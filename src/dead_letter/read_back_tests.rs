@@ -146,3 +146,35 @@ fn an_event_of_the_framework_that_failed_again_is_an_event_in_the_topic_too() {
     assert_eq!(read.event_type.as_deref(), Some("EntityChangeEvent_v1"));
     assert_eq!(read.envelope().unwrap().position, nothing.position);
 }
+
+/// An event as deep as a platform event's payload may be: this many objects in each other.
+fn deep_event(levels: usize) -> Envelope {
+    let deep = (1..levels).fold(serde_json::json!(0), |inner, _| serde_json::json!({"a": inner}));
+    let payload = serde_json::Map::from_iter([("deep".to_owned(), deep)]);
+    Envelope::new(EventType::EntityChange, Event::Object(payload), record(9).position)
+}
+
+#[test]
+fn an_event_as_deep_as_can_be_decoded_can_be_read_back() {
+    let payload = |levels| serde_json::to_vec(&deep_event(levels).event.to_object()).unwrap();
+    let is_json = |levels| serde_json::from_slice::<serde_json::Value>(&payload(levels)).is_ok();
+    assert!(is_json(127) && !is_json(128), "the deepest payload has 127 levels");
+    let (envelope, failure, lineage) = (deep_event(127), refused(), Lineage::of("g", &record(9)));
+    // One of the framework's has no bytes of a record: its event is all there is.
+    for value in [record(9).value, None] {
+        let record = Record { value, ..record(9) };
+        let letter = DeadLetter {
+            pipeline: "p",
+            lineage: &lineage,
+            record: &record,
+            envelope: Some(&envelope),
+            failure: &failure,
+        };
+        let line = line_of(&letter).unwrap();
+        let read = Letter::of_line(&line, LetterPlace::Line(Arc::default(), 1)).unwrap();
+        assert_eq!(read.event, Some(serde_json::to_value(&envelope).unwrap()));
+    }
+    let value = serde_json::to_string(&envelope).unwrap();
+    let of_topic = Letter::of_record(of_the_framework(&value)).unwrap();
+    assert_eq!(of_topic.envelope().unwrap().event, envelope.event);
+}
