@@ -41,7 +41,8 @@ impl FileAction {
                 None => return Err(ActionBuildError::RotateAtZero { pipeline }),
             },
         };
-        let options = LineFileOptions { durability: Durability::Process, private: false, rotation };
+        let options =
+            LineFileOptions { durability: Durability::Process, private: false, rotation, owner: None };
         match LineFile::open(path, options).and_then(|file| LineWriter::start(file, "file-action")) {
             Ok(writer) => Ok(Self { writer }),
             Err(source) => Err(ActionBuildError::OpenFile { pipeline, path: path.to_owned(), source }),

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::line::line_of;
 use super::outage::Outage;
 use super::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
-use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Rotation};
+use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Owner, Rotation};
 
 /// A file is put aside before it grows beyond this many bytes: 64 MiB.
 const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect("64 MiB is not zero");
@@ -45,8 +45,9 @@ impl FileStore {
     /// [`StoreError::File`]: the pipeline must not start, since it could lose what it fails at.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
+        let owner = Owner::of_private_directory(&path);
         let rotation = Some(Rotation { after_bytes: ROTATE_AFTER_BYTES, keep: None });
-        let options = LineFileOptions { durability: Durability::Machine, private: true, rotation };
+        let options = LineFileOptions { durability: Durability::Machine, private: true, rotation, owner };
         let writer = LineFile::open(&path, options)
             .and_then(|file| {
                 file.sync()?;

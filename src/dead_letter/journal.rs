@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::letter::LetterKey;
-use crate::line_file::{Durability, LineFile, LineFileOptions};
+use crate::line_file::{Durability, LineFile, LineFileOptions, Owner, open_or_make};
 
 /// Why a replay cannot keep its journal.
 #[derive(Debug, thiserror::Error)]
@@ -83,19 +83,23 @@ impl Journal {
         PathBuf::from(name)
     }
 
-    /// Opens a journal, makes it where there is none, and locks it. Blocks.
+    /// Opens the journal of a replay of `letters`, makes it where there is none, and locks it. Blocks. What is made
+    /// belongs to whom the letters belong, as far as this process may give it away: whoever runs the pipeline has
+    /// to be able to go on with a replay that root began.
     ///
     /// # Errors
     /// If another process has it, or it cannot be read or written.
-    pub fn open(path: &Path) -> Result<Self, JournalError> {
+    pub fn open(path: &Path, letters: &Path) -> Result<Self, JournalError> {
         let failed = |source| JournalError::File { path: path.to_owned(), source };
-        let options = LineFileOptions { durability: Durability::Machine, private: true, rotation: None };
+        let owner = Owner::of(letters);
+        let options =
+            LineFileOptions { durability: Durability::Machine, private: true, rotation: None, owner };
         let file = LineFile::open(path, options).map_err(failed)?;
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
-        let lock =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(&lock_path).map_err(failed)?;
+        let lock = open_or_make(OpenOptions::new().append(true).mode(0o600), &lock_path, owner);
+        let lock = lock.map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { lock: lock_path }),
@@ -162,6 +166,8 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn key(round: u32) -> LetterKey {
@@ -171,13 +177,14 @@ mod tests {
     #[test]
     fn what_was_noted_is_known_to_the_next_replay_and_half_a_line_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("failed_events.log.replayed");
-        let mut journal = Journal::open(&path).unwrap();
+        let letters = directory.path().join("failed_events.log");
+        let path = Journal::beside(&letters);
+        let mut journal = Journal::open(&path, &letters).unwrap();
         journal.note(key(1), Replayed::FailedAgain).unwrap();
         drop(journal);
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{whole}{}", &whole[..20])).unwrap();
-        let journal = Journal::open(&path).unwrap();
+        let journal = Journal::open(&path, &letters).unwrap();
         assert_eq!(journal.outcome_of(&key(1)), Some(Replayed::FailedAgain));
         assert_eq!(journal.outcome_of(&key(2)), None, "the next round is another letter");
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
@@ -186,11 +193,40 @@ mod tests {
     #[test]
     fn two_replays_at_once_are_one_too_many() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("failed_events.log.replayed");
-        let first = Journal::open(&path).unwrap();
-        let second = Journal::open(&path).err().unwrap();
+        let letters = directory.path().join("failed_events.log");
+        let path = Journal::beside(&letters);
+        let first = Journal::open(&path, &letters).unwrap();
+        let second = Journal::open(&path, &letters).err().unwrap();
         assert!(second.to_string().contains("another replay"), "{second}");
         drop(first);
-        assert!(Journal::open(&path).is_ok());
+        assert!(Journal::open(&path, &letters).is_ok());
+    }
+
+    #[test]
+    fn a_journal_belongs_to_whom_the_letters_belong_also_where_root_replays() {
+        if !rustix::process::geteuid().is_root() {
+            println!("only root may give files away: not tested");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let letters = directory.path().join("failed_events.log");
+        fs::write(&letters, "").unwrap();
+        std::os::unix::fs::chown(&letters, Some(12_345), Some(23_456)).unwrap();
+        let path = Journal::beside(&letters);
+        let owner = |path: &Path| {
+            let found = fs::metadata(path).unwrap();
+            (found.uid(), found.gid(), found.mode() & 0o777)
+        };
+        drop(Journal::open(&path, &letters).unwrap());
+        assert_eq!(owner(&path), (12_345, 23_456, 0o600));
+        assert_eq!(owner(&directory.path().join("failed_events.log.replayed.lock")), (12_345, 23_456, 0o600));
+
+        // What is there already, and what stands beside no letters, stays whose it is.
+        std::os::unix::fs::chown(&path, Some(0), Some(0)).unwrap();
+        drop(Journal::open(&path, &letters).unwrap());
+        assert_eq!(owner(&path), (0, 0, 0o600));
+        let elsewhere = directory.path().join("elsewhere.replayed");
+        drop(Journal::open(&elsewhere, &directory.path().join("no-letters")).unwrap());
+        assert_eq!(owner(&elsewhere), (0, 0, 0o600));
     }
 }

@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -159,6 +159,25 @@ async fn a_store_that_failed_goes_on_by_itself_and_has_each_letter_once() {
     store(&letters, 1).await.unwrap();
     store(&letters, 2).await.unwrap();
     assert_eq!(offsets(&path), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_store_in_a_private_directory_belongs_to_whom_the_directory_does_also_where_root_makes_it() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root may give files away: not tested");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("p/failed_events.log");
+    for (mode, owner) in [(0o700, 12_345), (0o755, 0)] {
+        let private = path.parent().unwrap();
+        fs::create_dir(private).unwrap();
+        std::os::unix::fs::chown(private, Some(12_345), Some(23_456)).unwrap();
+        fs::set_permissions(private, fs::Permissions::from_mode(mode)).unwrap();
+        drop(FileStore::open(&path).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{mode:o}");
+        fs::remove_dir_all(private).unwrap();
+    }
 }
 
 #[tokio::test]

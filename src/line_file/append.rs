@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::directory::{self, directory_of};
+use super::owner::{Owner, open_or_make};
 use super::rotation::{self, Rotation};
 use super::tail;
 
@@ -25,6 +26,9 @@ pub struct LineFileOptions {
     pub private: bool,
     /// When the file is put aside; `None` lets it grow.
     pub rotation: Option<Rotation>,
+    /// Whom the file belongs to if it has to be made, as far as this process may give it away. One that takes the
+    /// place of another belongs to whom that one did.
+    pub owner: Option<Owner>,
 }
 
 /// What an append that returned `Ok` survives.
@@ -156,7 +160,8 @@ impl LineFile {
             let directory = directory_of(&self.path);
             directory::create_again(directory, self.device, self.options)?;
             self.device = directory::device_of(directory)?;
-            self.file = open_for_appending(&self.path, self.options)?;
+            let owner = Some(Owner::of_metadata(&self.file.metadata()?));
+            self.file = open_for_appending(&self.path, LineFileOptions { owner, ..self.options })?;
             self.identity = Identity::of(&self.file.metadata()?);
             self.known_length = u64::MAX;
             self.rotate_above = 0;
@@ -276,11 +281,11 @@ impl Identity {
 
 fn open_for_appending(path: &Path, options: LineFileOptions) -> io::Result<File> {
     let mut opening = OpenOptions::new();
-    opening.read(true).append(true).create(true);
+    opening.read(true).append(true);
     if options.private {
         opening.mode(PRIVATE_FILE);
     }
-    let file = opening.open(path)?;
+    let file = open_or_make(&opening, path, options.owner)?;
     if options.private && file.metadata()?.permissions().mode() & 0o777 != PRIVATE_FILE {
         // The Python framework leaves the file readable for everybody.
         if let Err(error) = file.set_permissions(Permissions::from_mode(PRIVATE_FILE)) {

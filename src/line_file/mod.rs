@@ -15,6 +15,7 @@
 mod append;
 mod check;
 mod directory;
+mod owner;
 mod rotation;
 mod tail;
 #[cfg(test)]
@@ -23,5 +24,6 @@ mod writer;
 
 pub use append::{Durability, LineFile, LineFileOptions};
 pub use check::{Writable, check_writable};
+pub use owner::{Owner, open_or_make};
 pub use rotation::Rotation;
 pub use writer::LineWriter;

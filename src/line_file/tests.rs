@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
@@ -23,7 +23,7 @@ pub(super) fn about_to_sync() -> io::Result<()> {
 }
 
 const DURABLE: LineFileOptions =
-    LineFileOptions { durability: Durability::Machine, private: true, rotation: None };
+    LineFileOptions { durability: Durability::Machine, private: true, rotation: None, owner: None };
 
 fn rotating(after_bytes: u64, keep: Option<u32>) -> LineFileOptions {
     let rotation = Rotation { after_bytes: NonZeroU64::new(after_bytes).unwrap(), keep };
@@ -214,6 +214,30 @@ fn a_directory_that_cannot_be_made_again_is_an_error_until_it_can() {
     fs::remove_file(&volume).unwrap();
     file.append(b"{\"a\":1}\n").unwrap();
     assert_eq!(text(&path), "{\"a\":1}\n");
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_another_belongs_to_whom_that_one_did() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root may give files away: not tested");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("failed_events.log");
+    let owner = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o777)
+    };
+    fs::write(&path, "{}\n").unwrap();
+    std::os::unix::fs::chown(&path, Some(12_345), Some(23_456)).unwrap();
+    let rotation = rotating(1, None).rotation;
+    let mut file = LineFile::open(&path, LineFileOptions { rotation, ..DURABLE }).unwrap();
+    file.append(b"{\"a\":1}\n").unwrap();
+    assert_eq!(text(&path), "{\"a\":1}\n", "the other was put aside");
+    assert_eq!(owner(&path), (12_345, 23_456, 0o600));
+    fs::remove_file(&path).unwrap();
+    file.append(b"{\"a\":2}\n").unwrap();
+    assert_eq!(owner(&path), (12_345, 23_456, 0o600));
 }
 
 #[test]

@@ -80,7 +80,9 @@ impl History {
     ) -> Result<Self, CommandError> {
         let path = journal_path(args, Some(recipe), journal_dir)
             .ok_or_else(|| CommandError::said("a journal needs a directory: give --journal-dir"))?;
-        let journal = Journal::open(&path).map_err(CommandError::said)?;
+        let of_recipe = || recipe.delivery.failed_events_file(&recipe.name);
+        let letters = args.file.clone().unwrap_or_else(of_recipe);
+        let journal = Journal::open(&path, &letters).map_err(CommandError::said)?;
         let receipts = match topic_of(args, Some(recipe)) {
             Some((recipe, topic)) => Some(Receipts::open(recipe, topic, stop).await?),
             None => None,
