@@ -26,12 +26,27 @@ pub struct PartitionEpoch {
     /// Behind the last record received. Written by the polling thread alone, once per record.
     received: AtomicI64,
     tracker: Mutex<Tracker>,
+    log: Mutex<Log>,
     /// What the group has committed for this partition, as far as this process knows.
     committed: watch::Sender<Option<i64>>,
     /// Cancelled when the partition is being given up: nothing new starts, retries stop waiting.
     draining: CancellationToken,
     /// Cancelled when the partition is given up: running attempts are dropped.
     closed: CancellationToken,
+}
+
+/// What has become of the log that an assignment reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// It is there.
+    Read,
+    /// It was deleted with its topic.
+    Deleted,
+    /// Another one has taken its place.
+    Replaced {
+        /// The first record that this one holds.
+        first: i64,
+    },
 }
 
 /// How an assignment stands.
@@ -56,6 +71,7 @@ impl PartitionEpoch {
             phase: AtomicU8::new(Phase::Live as u8),
             received: AtomicI64::new(start),
             tracker: Mutex::new(Tracker::default()),
+            log: Mutex::new(Log::Read),
             committed: watch::Sender::new(committed),
             draining: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -124,7 +140,7 @@ impl PartitionEpoch {
     }
 
     /// The offset that the group should commit, if it differs from what is committed and this
-    /// assignment may still commit.
+    /// assignment may still commit. What finishes of a log that is gone says nothing of the one in its place.
     pub fn uncommitted_watermark(&self) -> Option<i64> {
         // Before the tracker is locked: entries of everything below this offset are in it by then.
         let received = self.next_offset();
@@ -135,6 +151,11 @@ impl PartitionEpoch {
             watermark = received;
         }
         drop(tracker);
+        match self.log() {
+            Log::Read => {}
+            Log::Deleted => return None,
+            Log::Replaced { first } => watermark = first,
+        }
         (self.may_commit() && *self.committed.borrow() != Some(watermark)).then_some(watermark)
     }
 
@@ -149,6 +170,29 @@ impl PartitionEpoch {
         self.committed.send_replace(None);
     }
 
+    /// The log that was read is gone with its topic, and with it what the group had committed. What was received of
+    /// it is finished all the same; none of that is committed, since it would be the position in a log that may
+    /// come in its place.
+    pub fn log_is_deleted(&self) {
+        self.log_becomes(Log::Deleted);
+    }
+
+    /// Another log is in the place of the one that was read. The group goes on at its `first` record, whatever
+    /// finishes of the other one: that is what is committed from now on, and at once.
+    pub fn log_is_replaced(&self, first: i64) {
+        self.log_becomes(Log::Replaced { first });
+    }
+
+    fn log_becomes(&self, log: Log) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = log;
+        // Owed anew, and told to whoever waits for a commit that does not come any more.
+        self.committed.send_replace(None);
+    }
+
+    fn log(&self) -> Log {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the group has committed, as far as this process knows.
     pub fn committed_offset(&self) -> Option<i64> {
         *self.committed.borrow()
@@ -160,12 +204,14 @@ impl PartitionEpoch {
         self.committed_offset().is_some() || self.committed_from(i64::MIN).await
     }
 
-    /// Waits until `offset` or more is committed. `false` if the partition was given up before.
+    /// Waits until `offset` or more is committed, or its log is gone. `false` if the partition was given up before.
     pub async fn committed_from(&self, offset: i64) -> bool {
         let mut committed = self.committed.subscribe();
         tokio::select! {
             biased;
-            reached = committed.wait_for(|committed| committed.is_some_and(|committed| committed >= offset)) => reached.is_ok(),
+            reached = committed.wait_for(|committed| {
+                committed.is_some_and(|committed| committed >= offset) || self.log() != Log::Read
+            }) => reached.is_ok(),
             () = self.closed.cancelled() => false,
         }
     }
@@ -297,6 +343,34 @@ mod tests {
         assert_eq!(epoch.uncommitted_watermark(), Some(0));
         epoch.committed(0);
         assert_eq!(epoch.uncommitted_watermark(), None);
+    }
+
+    #[tokio::test]
+    async fn what_finishes_of_a_log_that_is_gone_is_not_committed_and_nobody_waits_for_it() {
+        let epoch = epoch();
+        hand(&epoch, 0..2);
+        assert!(epoch.try_start(0) && epoch.finish(0));
+        assert_eq!(epoch.uncommitted_watermark(), Some(1));
+        epoch.log_is_deleted();
+        assert_eq!(epoch.uncommitted_watermark(), None);
+        assert!(epoch.try_start(1) && epoch.finish(1), "what was received is finished");
+        assert!(epoch.is_idle());
+        assert_eq!(epoch.uncommitted_watermark(), None);
+        assert!(epoch.committed_from(2).await, "a commit for each event does not come any more");
+    }
+
+    #[test]
+    fn where_another_log_is_in_the_place_of_the_one_that_was_read_its_first_record_is_committed() {
+        let epoch = epoch();
+        hand(&epoch, 0..2);
+        epoch.log_is_replaced(0);
+        assert_eq!(epoch.uncommitted_watermark(), Some(0), "Kafka has forgotten what was committed");
+        assert!(epoch.try_start(0) && epoch.finish(0));
+        epoch.committed(1);
+        assert_eq!(epoch.uncommitted_watermark(), Some(0), "a commit was under way");
+        epoch.committed(0);
+        assert_eq!(epoch.uncommitted_watermark(), None);
+        assert!(!epoch.is_idle());
     }
 
     #[tokio::test]

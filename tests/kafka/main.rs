@@ -40,6 +40,7 @@ mod start_position;
 mod static_membership;
 mod stop_and_resume;
 mod tls;
+mod topics_created_again;
 mod validate_connect;
 
 use harness::{KafkaBroker, Scene};

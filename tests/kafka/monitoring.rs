@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use datahub_relay::embedded::Behaviour;
 
-use crate::harness::{Broker, KafkaBroker, Resource, Tally, wait_until};
+use crate::harness::{KafkaBroker, Resource, Tally, wait_until};
 use crate::scene;
 
 const SEEN: Duration = Duration::from_secs(60);
@@ -93,58 +93,4 @@ fn a_topic_that_may_not_be_read_is_named_until_it_may_and_the_others_are_read() 
     relay.stop();
     tally.assert_nothing_lost(&fed);
     tally.assert_nothing_repeated();
-}
-
-#[test]
-#[ignore = "needs Java and Maven: run ./test.sh"]
-fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_there_again() {
-    // Long enough to write something before the group knows of the topic: the latest would skip it.
-    deleted_and_created_again("topic-deleted", 30, 5_000);
-}
-
-#[test]
-#[ignore = "needs Java and Maven: run ./test.sh"]
-fn a_new_log_that_holds_the_position_in_the_deleted_one_is_read_from_its_first_record_too() {
-    // The group does not hear of the deletion, and goes on with the partition that it has.
-    deleted_and_created_again("topic-regrown", 60, 300_000);
-}
-
-/// The position in the deleted log is 50.
-fn deleted_and_created_again(test: &str, records: usize, metadata_refresh_ms: u32) {
-    let broker = KafkaBroker::shared();
-    let scene = scene(test);
-    let (topic, other) = (scene.topic("versioned", 1), scene.topic("platform", 1));
-    let recipe = scene
-        .recipe()
-        .change_logs(&topic)
-        .platform_events(&other)
-        .source("start_position", "latest")
-        .consumer("topic.metadata.refresh.interval.ms", metadata_refresh_ms);
-    let mut relay = scene.run_until_ready(&[&recipe]);
-    let committed = scene.committed(&[(&topic, 1)]);
-    wait_until("the start to be committed", SEEN, || committed.sum() == Some(0));
-    scene.feeder().change_logs(&topic, 1, 50);
-    wait_until("the first log to be committed", SEEN, || committed.sum() == Some(50));
-
-    broker.delete_topic(&topic);
-    let gone = format!(r#""topics":"{topic} does not exist any more"#);
-    wait_until("readiness to name the topic", SEEN, || relay.says_no(&[&gone]));
-    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
-
-    assert!(broker.create_topic(&topic, 1), "it was deleted");
-    scene.feeder().change_logs(&topic, 1, records);
-    let mut actions = scene.action_log();
-    // What lies behind the position in the old log may be read before the new one is begun, and comes again.
-    let both_are_read = || {
-        let read: Vec<i64> = actions.read().iter().map(|line| line.place().offset).collect();
-        let times = |offset: i64| read.iter().filter(|read| **read == offset).count();
-        let logs = |offset: i64| usize::from(offset < 50) + usize::from(offset < records as i64);
-        (0..50.max(records as i64)).all(|offset| times(offset) >= logs(offset))
-    };
-    wait_until("the new log to be acted on", SEEN, both_are_read);
-    relay.wait_until_ready();
-    wait_until("the new log to be committed", SEEN, || committed.sum() == Some(records as i64));
-    relay.stop();
-    let (acted, again) = (actions.read().len(), records.saturating_sub(50));
-    assert!((50 + records..=50 + records + again).contains(&acted), "{acted} of {records} behind 50");
 }

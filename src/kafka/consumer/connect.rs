@@ -87,7 +87,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         // Only now is it known which topics are there.
         if doubtful {
-            self.topics.doubt(&self.parts.settings);
+            self.doubt_topics();
         }
     }
 

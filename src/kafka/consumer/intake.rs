@@ -25,8 +25,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let Some(index) = self.slots.index_of(message) else { return };
         let Some(slot) = self.slots.at(index) else { return };
         let offset = message.offset();
-        // What was prefetched before a pause comes again after it: it was received already.
-        if offset < slot.next || slot.move_to.is_some() || !slot.epoch.is_live() {
+        // What was prefetched before a pause comes again after it: it was received already. What comes of the log that
+        // takes the place of a deleted one comes again once that is begun.
+        if offset < slot.next || slot.move_to.is_some() || slot.log_deleted || !slot.epoch.is_live() {
             return;
         }
         slot.next = offset_after(offset);

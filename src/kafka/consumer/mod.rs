@@ -20,6 +20,7 @@ mod doubts;
 mod positions;
 mod idle;
 mod topic_watch;
+mod topic_look;
 mod log_ends;
 mod watchdog;
 mod reports;

@@ -28,7 +28,8 @@ use super::log_ends::watch_log_ends;
 use super::reports::Reports;
 use super::screen::Screen;
 use super::slots::Slots;
-use super::topic_watch::{TopicWatch, is_about_a_topic};
+use super::topic_look::is_about_a_topic;
+use super::topic_watch::TopicWatch;
 use super::watchdog::{Watchdog, figures_of};
 use crate::delivery::{Budget, DeliverySettings, Lanes, Processor};
 use crate::event::{DropReason, TopicPartition};
@@ -344,7 +345,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 self.trouble = true;
                 self.parts.reports.trouble(Some(&error));
                 if code.is_some_and(is_about_a_topic) {
-                    self.topics.doubt(&self.parts.settings);
+                    self.doubt_topics();
                 }
                 Ok(())
             }

@@ -5,6 +5,7 @@
 //! at one by one between polls. What lies outside of its log, or is corrupt, is a gap: it is reported, and
 //! then passed or waited at, as `on_gap` says.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
@@ -17,15 +18,12 @@ use super::slots::Slot;
 use super::watchdog::figures_of;
 use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
-use crate::kafka::client::{ConsumerError, StartError, answer_assignment, answer_revocation};
+use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
 use crate::kafka::gaps::{Found, Gap, GapCause, Search, watch_acknowledgements};
-use crate::kafka::look_ups::{LookUps, Start};
+use crate::kafka::look_ups::Start;
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
-
-/// How long Kafka is asked at a time about a topic that was deleted or created again: nothing is polled meanwhile.
-const NEW_LOG: Duration = Duration::from_secs(5);
 
 /// So many times a partition is assigned again at the same offset before its record is tried by itself.
 const ASSIGN_AGAIN: u32 = 3;
@@ -136,6 +134,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             }
         };
         if let Some(gap) = Gap::between(source, slot.next, log) {
+            if matches!(gap.cause, GapCause::AnotherLog { .. }) {
+                // Its other partitions may be others too, and hold the positions.
+                self.topics.suspect(&source.topic);
+            }
             self.found(gap);
         } else if let Some(gap) = slot.gap.clone() {
             // Acknowledged, and within the log: what was found corrupt is passed.
@@ -202,6 +204,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         if passes {
             tracing::warn!(from = gap.from, to = gap.to, "{gap}: going on at {}", gap.to);
+            if matches!(gap.cause, GapCause::AnotherLog { .. }) {
+                slot.epoch.log_is_replaced(gap.to);
+                self.committer.hurry();
+            }
             slot.move_to = Some(gap.to);
             slot.gap = None;
         } else {
@@ -218,49 +224,37 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
     }
 
-    /// Notes of which partitions of a topic that is gone the log is gone too. A broker may deny a topic for a while;
-    /// that it was deleted is seen by what Kafka forgets with it: the group's commits.
-    pub(super) fn note_deleted_logs(&mut self, topic: &str) -> Result<(), StartError> {
-        let of_topic =
-            |slot: &&Slot| *slot.source().topic == *topic && slot.epoch.committed_offset().is_some();
-        let sources: Vec<_> = self.slots.iter().filter(of_topic).map(|slot| slot.source().clone()).collect();
-        let committed = self.look_ups().committed(&sources)?;
-        for slot in self.slots.iter_mut() {
-            slot.log_deleted |= committed.get(slot.source()).is_some_and(|found| found.offset.is_none());
+    /// The logs that these assignments were reading are gone with their topic: see
+    /// [`News::forgotten`](super::topic_watch::News). One that waits at a gap goes on to wait.
+    pub(super) fn note_deleted_logs(&mut self, epochs: &BTreeSet<u64>) {
+        let was_read = |slot: &&mut Slot| epochs.contains(&slot.epoch.number()) && slot.gap.is_none();
+        for slot in self.slots.iter_mut().filter(was_read) {
+            slot.log_deleted = true;
+            slot.epoch.log_is_deleted();
         }
-        Ok(())
     }
 
-    /// Begins a topic that was deleted and is there again at its first record, where nobody has asked for its
+    /// Begins topics that were deleted and are there again at their first records, where nobody has asked for their
     /// partitions back in between: librdkafka goes on at the position in the log that is gone, which the new one
-    /// may hold.
-    pub(super) fn begin_new_log(&mut self, topic: &str) -> Result<(), StartError> {
-        let of_topic = |slot: &&Slot| *slot.source().topic == *topic && slot.log_deleted;
-        let mut sources: Vec<_> =
-            self.slots.iter().filter(of_topic).map(|slot| slot.source().clone()).collect();
-        if sources.is_empty() {
-            return Ok(());
-        }
-        let look_ups = self.look_ups();
-        // It may have fewer than before.
-        let count = look_ups.partition_count(topic)?;
-        sources.retain(|source| source.partition < count);
-        let logs = look_ups.watermarks(&sources)?;
-        for (source, (low, end)) in sources.into_iter().zip(logs) {
-            let Some(slot) = self.slots.iter_mut().find(|slot| *slot.source() == source) else { continue };
+    /// may hold. `logs` are the limits of the new ones.
+    pub(super) fn begin_new_logs(&mut self, logs: BTreeMap<TopicPartition, (i64, i64)>) {
+        for (source, (low, end)) in logs {
+            let waits =
+                |slot: &&mut Slot| *slot.source() == source && slot.log_deleted && slot.move_to.is_none();
+            let Some(slot) = self.slots.iter_mut().find(waits) else { continue };
+            self.waiting = true;
             // Nothing that can be read is passed over, so nobody has to say that it is known.
             slot.acknowledged = true;
             let gap = Gap { source, from: slot.next, to: low, cause: GapCause::AnotherLog { end } };
-            self.found(gap);
-            self.waiting = true;
+            if gap.from == gap.to {
+                // Nothing to tell of either, but that it has to be committed anew.
+                slot.epoch.log_is_replaced(low);
+                slot.move_to = Some(low);
+                self.committer.hurry();
+            } else {
+                self.found(gap);
+            }
         }
-        Ok(())
-    }
-
-    /// Questions that may hold up the polling for [`NEW_LOG`].
-    fn look_ups(&self) -> LookUps<'_> {
-        let deadline = Instant::now() + NEW_LOG;
-        LookUps { consumer: &self.consumer, stopped: &|| false, deadline }
     }
 
     /// Tells librdkafka the new positions of these partitions. `seek` fails in this state, so they are

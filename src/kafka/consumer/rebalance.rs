@@ -75,8 +75,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             reports.polling();
             stop.is_cancelled()
         };
-        let had_commit: Vec<TopicPartition> =
-            partitions.iter().filter(|source| self.slots.left_at(source).is_some()).cloned().collect();
+        // Of all that was held of these topics: a topic that is created again may be shared out otherwise.
+        let had_commit = self.slots.left_of(&partitions.iter().map(|source| &*source.topic).collect());
         let terms = Terms {
             group: &settings.group_id,
             policy: self.start,

@@ -1,7 +1,7 @@
 //! The partitions that are assigned now, as the polling thread holds them: found per record without a
 //! lock, and without a map look-up while records come from one partition in a row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rdkafka::Message;
@@ -34,8 +34,8 @@ pub(super) struct Slot {
     pub(super) gap: Option<Gap>,
     /// Whether somebody has said that the gap is known.
     pub(super) acknowledged: bool,
-    /// Whether the log that was read is gone with its topic. Belongs to this assignment, as all of this: the next one
-    /// begins where Kafka's answers say.
+    /// Whether the log that was read is gone with its topic: nothing is taken then until the new one is begun. Belongs
+    /// to this assignment, as all of this: the next one begins where Kafka's answers say.
     pub(super) log_deleted: bool,
     /// Records received and not reported yet.
     pub(super) received: u64,
@@ -134,6 +134,12 @@ impl Slots {
     /// What the group had committed of this partition when it was last given up here, if anything.
     pub(super) fn left_at(&self, source: &TopicPartition) -> Option<i64> {
         self.left_at.get(source).copied()
+    }
+
+    /// The partitions of these topics that were given up here, and what the group had committed of each by then.
+    pub(super) fn left_of(&self, topics: &BTreeSet<&str>) -> Vec<(TopicPartition, i64)> {
+        let of_topics = self.left_at.iter().filter(|(source, _)| topics.contains(&*source.topic));
+        of_topics.map(|(source, committed)| (source.clone(), *committed)).collect()
     }
 
     /// The slot at an index that [`Slots::index_of`] gave since the last change.

@@ -21,8 +21,9 @@ pub(in crate::kafka) struct Terms<'a> {
     pub(in crate::kafka) policy: StartPosition,
     /// Whether to look away from what it has committed.
     pub(in crate::kafka) reset: bool,
-    /// Partitions of which it had committed an offset at some time. Kafka forgets that only with the topic.
-    pub(in crate::kafka) had_commit: &'a [TopicPartition],
+    /// Partitions of the same topics, assigned now or not, of which it had committed so much at some time. Kafka
+    /// forgets that only with the topic.
+    pub(in crate::kafka) had_commit: &'a [(TopicPartition, i64)],
     /// How long a look-up may be tried: below `max.poll.interval.ms`.
     pub(in crate::kafka) at_most: Duration,
 }
@@ -73,22 +74,16 @@ fn decide(
     }
 }
 
-/// The topics of which Kafka has forgotten what was committed, as it does when one is deleted.
-fn created_again(
-    had_commit: &[TopicPartition],
+/// The topics that were deleted and created again: Kafka has forgotten what was committed of one of their
+/// partitions, or knows of less, where another member has begun the new one already.
+fn created_again<'a>(
+    had_commit: &'a [(TopicPartition, i64)],
     committed: &BTreeMap<TopicPartition, Committed>,
-) -> BTreeSet<Arc<str>> {
-    let is_forgotten =
-        |source: &&TopicPartition| committed.get(source).is_some_and(|found| found.offset.is_none());
-    let topics: BTreeSet<_> =
-        had_commit.iter().filter(is_forgotten).map(|source| Arc::clone(&source.topic)).collect();
-    for topic in &topics {
-        tracing::warn!(
-            %topic,
-            "Kafka has forgotten what was committed of this topic, as it does when a topic is deleted: what it holds now is read from the first record"
-        );
-    }
-    topics
+) -> BTreeSet<&'a str> {
+    let is_forgotten = |(source, before): &&(TopicPartition, i64)| {
+        committed.get(source).is_some_and(|found| found.offset.is_none_or(|now| now < *before))
+    };
+    had_commit.iter().filter(is_forgotten).map(|(source, _)| &*source.topic).collect()
 }
 
 /// Looks up where each of `partitions` begins. Runs on the polling thread, between two polls; `stopped` is asked
@@ -109,7 +104,9 @@ pub(in crate::kafka) fn look_up(
         look_ups.require_sole_member(terms.group)?;
         BTreeMap::new()
     } else {
-        look_ups.committed(partitions)?
+        let held = terms.had_commit.iter().map(|(source, _)| source);
+        let asked: BTreeSet<&TopicPartition> = partitions.iter().chain(held).collect();
+        look_ups.committed(&asked.into_iter().cloned().collect::<Vec<_>>())?
     };
     let mut counts: HashMap<Arc<str>, (Option<i32>, i32)> = HashMap::new();
     for source in partitions {
@@ -136,10 +133,17 @@ pub(in crate::kafka) fn look_up(
             committed: committed.get(source).and_then(|found| found.offset),
             metadata: commit_metadata(first_count.unwrap_or(count_now)),
         };
-        let is_new = created_again.contains(&source.topic);
+        let is_new = created_again.contains(&*source.topic);
         match decide(source.partition, start.committed, first_count, is_new) {
             Beginning::Committed(offset) => start.offset = offset,
-            Beginning::Added | Beginning::CreatedAgain => whole.push(starts.len()),
+            Beginning::Added => whole.push(starts.len()),
+            Beginning::CreatedAgain => {
+                tracing::warn!(
+                    partition = %source,
+                    "Kafka has forgotten what was committed of this topic, as it does when a topic is deleted: what the partition holds now is read from its first record"
+                );
+                whole.push(starts.len());
+            }
             Beginning::Policy => open.push(starts.len()),
         }
         starts.push(start);

@@ -93,19 +93,23 @@ fn what_was_committed_and_is_forgotten_makes_a_topic_one_that_was_created_again(
         producer.send(BaseRecord::<(), str>::to(TOPIC).partition(partition).payload("e")).unwrap();
     }
     producer.flush(PATIENCE).unwrap();
-    let offsets = |had_commit: &[TopicPartition]| {
-        let terms = Terms { had_commit, ..terms(PATIENCE) };
-        let starts = look_up(&consumer, &sources(0..3), terms, &|| false).unwrap();
+    // This process had these partitions with so much committed, and is assigned those.
+    let offsets = |had: std::ops::Range<i32>, before: i64, assigned: std::ops::Range<i32>| {
+        let had_commit: Vec<_> = sources(had).into_iter().map(|source| (source, before)).collect();
+        let terms = Terms { had_commit: &had_commit, ..terms(PATIENCE) };
+        let starts = look_up(&consumer, &sources(assigned), terms, &|| false).unwrap();
         starts.iter().map(|start| start.offset).collect::<Vec<_>>()
     };
-    assert_eq!(offsets(&[]), [1, 1, 1], "a group that has committed nothing begins at the latest");
-    assert_eq!(offsets(&sources(0..1)), [0, 0, 0], "the whole topic is new, also partitions it did not have");
+    assert_eq!(offsets(0..0, 0, 0..3), [1, 1, 1], "a group that has committed nothing begins at the latest");
+    assert_eq!(offsets(0..1, 1, 0..3), [0, 0, 0], "the whole topic is new, also partitions it did not have");
+    assert_eq!(offsets(0..1, 1, 1..3), [0, 0], "also if what it had is another member's now");
 
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(TOPIC, 0, Offset::Offset(1)).unwrap();
     consumer.commit(&list, CommitMode::Sync).unwrap();
-    assert_eq!(offsets(&sources(0..1)), [1, 1, 1], "what is committed still is not forgotten");
-    assert_eq!(offsets(&sources(0..2)), [1, 0, 0], "another member may have committed since");
+    assert_eq!(offsets(0..1, 1, 0..3), [1, 1, 1], "what is committed still is not forgotten");
+    assert_eq!(offsets(0..2, 1, 0..3), [1, 0, 0], "another member may have committed since");
+    assert_eq!(offsets(0..1, 50, 1..3), [0, 0], "and less than was committed before: commits do not go back");
 }
 
 /// Looks at as many partitions as a large topic has. Returns how many questions that took.
