@@ -281,3 +281,31 @@ fn a_corrupt_batch_is_waited_at_and_passed_once_it_is_acknowledged() {
         .collect();
     assert_eq!(offsets, (0..20).chain(30..50).collect::<Vec<i64>>());
 }
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn records_between_two_corrupt_batches_are_read() {
+    let broker = KafkaBroker::start();
+    let scene = Scene::on(&broker, "gap-corrupt-twice");
+    let topic = scene.topic("versioned", 1);
+    let mut feeder = scene.feeder();
+    // Offsets 20 to 29 and 35 to 44 are damaged: steps from 20 on that are doubled go over those between.
+    for records in [20, 10, 5, 10, 15] {
+        for _ in 0..records {
+            feeder.change_log(&topic, 0, Writer::EarlyChangeLog);
+        }
+        feeder.flush();
+    }
+    broker.damage_batch(&topic, 0, 1);
+    broker.damage_batch(&topic, 0, 3);
+
+    let recipe = scene.recipe().change_logs(&topic);
+    let relay = scene.run(&[&recipe]);
+    let committed = scene.committed(&[(&topic, 1)]);
+    wait_until("all that can be read to be committed", SEEN, || committed.sum() == Some(60));
+    assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200));
+    wait_until("the metric to say it", SEEN, || gap_records(&relay, &topic) == Some(20.0));
+    relay.stop();
+    let offsets: Vec<i64> = scene.action_log().read().iter().map(|line| line.place().offset).collect();
+    assert_eq!(offsets, (0..20).chain(30..35).chain(45..60).collect::<Vec<i64>>());
+}

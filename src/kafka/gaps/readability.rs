@@ -19,6 +19,14 @@ use crate::kafka::source::ConsumerSettings;
 /// How long one try may take. A corrupt batch is reported, and a good one delivered, at once.
 const TRY: Duration = Duration::from_secs(10);
 
+/// How many offsets are asked for, once one was found that can be read, to find one before it. A corrupt stretch of
+/// so many records is searched to its last one: hundreds of records fit into one batch.
+const MOST_QUESTIONS: usize = 256;
+
+/// How long they are asked for: each takes a connection of its own, and the partition waits meanwhile. The whole has
+/// to be over before the watchdog takes the partition for stuck, after 30 s.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// What was found where a partition does not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kafka) enum Found {
@@ -94,39 +102,74 @@ fn reader(settings: &ConsumerSettings) -> Option<RelayConsumer> {
     client.inspect_err(|error| tracing::warn!("cannot try a record by itself: {error}")).ok()
 }
 
-/// Doubles its steps until it finds a record that can be read, then halves them to find the first. With
-/// two corrupt batches near each other, readable ones between them may be taken for lost: the gap that is
-/// reported holds them.
 fn search(settings: &ConsumerSettings, source: &TopicPartition, from: i64, end: i64) -> Found {
-    let readable = |offset| is_readable(settings, source, offset);
-    match readable(from) {
-        Some(false) => {}
+    find(|offset| is_readable(settings, source, offset), (from, end), LONGEST)
+}
+
+/// Whether the record at `from` can be read and, if not, which is the next that can. `readable` says it of one
+/// offset, or nothing.
+fn find(mut readable: impl FnMut(i64) -> Option<bool>, (from, end): (i64, i64), longest: Duration) -> Found {
+    let next = match readable(from) {
+        Some(false) => next_readable(readable, (from, end), longest),
         Some(true) => return Found::Readable,
-        None => return Found::Unknown,
-    }
-    let mut corrupt = from;
-    let mut good = end;
-    let mut step = 1;
+        None => None,
+    };
+    next.map_or(Found::Unknown, |next_readable| Found::Corrupt { next_readable })
+}
+
+/// The first offset behind `from`, which is corrupt, that can be read, or `end`.
+///
+/// Doubled steps find one that can be read at all, soon also in a log of millions. They may have stepped from one
+/// corrupt batch into another, over one that can be read: so what lies before it is looked at again, ever closer,
+/// until each offset was asked for or the questions are used up. Then a stretch that can be read may be left out
+/// that is shorter than a hundredth of what was searched.
+fn next_readable(
+    mut readable: impl FnMut(i64) -> Option<bool>,
+    (from, end): (i64, i64),
+    longest: Duration,
+) -> Option<i64> {
+    let (mut corrupt, mut good, mut step) = (from, end, 1);
     while from + step < end {
-        match readable(from + step) {
-            Some(true) => {
-                good = from + step;
-                break;
-            }
-            Some(false) => corrupt = from + step,
-            None => return Found::Unknown,
+        if readable(from + step)? {
+            good = from + step;
+            break;
         }
+        corrupt = from + step;
         step *= 2;
     }
+    good = boundary(&mut readable, corrupt, good)?;
+    let began = Instant::now();
+    let mut questions_left = MOST_QUESTIONS;
+    step /= 2;
+    while step > 0 {
+        // What lies at an even number of steps was asked for with longer steps, and is corrupt.
+        let mut at = from + step;
+        while at < good {
+            if questions_left == 0 || began.elapsed() >= longest {
+                return Some(good);
+            }
+            questions_left -= 1;
+            if readable(at)? {
+                good = boundary(&mut readable, at - step, at)?;
+                break;
+            }
+            at += 2 * step;
+        }
+        step /= 2;
+    }
+    Some(good)
+}
+
+/// Between an offset that is corrupt and one that is not: one that is not, right behind one that is.
+fn boundary(readable: &mut impl FnMut(i64) -> Option<bool>, mut corrupt: i64, mut good: i64) -> Option<i64> {
     while good - corrupt > 1 {
         let middle = corrupt + (good - corrupt) / 2;
-        match readable(middle) {
-            Some(true) => good = middle,
-            Some(false) => corrupt = middle,
-            None => return Found::Unknown,
+        match readable(middle)? {
+            true => good = middle,
+            false => corrupt = middle,
         }
     }
-    Found::Corrupt { next_readable: good }
+    Some(good)
 }
 
 /// Reads from an offset on until there is a record or an error.
@@ -149,4 +192,57 @@ fn try_at(consumer: &RelayConsumer, source: &TopicPartition, offset: i64) -> Kaf
 fn is_of_the_record(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AutoOffsetReset, BadMessage};
     matches!(error.rdkafka_error_code(), Some(BadMessage | AutoOffsetReset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What is found from offset 20 on where these offsets are corrupt, and with how many questions.
+    fn found(corrupt: impl Fn(i64) -> bool, end: i64) -> (Found, usize) {
+        let mut questions = 0;
+        let readable = |offset| {
+            assert!((20..end).contains(&offset), "{offset} is not in the log");
+            questions += 1;
+            Some(!corrupt(offset))
+        };
+        (find(readable, (20, end), HOUR), questions)
+    }
+
+    #[test]
+    fn the_first_record_that_can_be_read_is_found_between_corrupt_batches_however_they_lie() {
+        // Each bit is an offset.
+        for layout in 0..1_u32 << 13 {
+            let corrupt = |offset: i64| layout >> (offset - 20) & 1 == 1;
+            let next_readable = (20..33).find(|offset| !corrupt(*offset)).unwrap_or(33);
+            let expected = match next_readable {
+                20 => Found::Readable,
+                _ => Found::Corrupt { next_readable },
+            };
+            assert_eq!(found(corrupt, 33).0, expected, "{layout:013b}");
+        }
+        let two_batches = |offset: i64| matches!(offset, 20..30 | 35..45);
+        assert_eq!(found(two_batches, 2_000_000).0, Found::Corrupt { next_readable: 30 });
+    }
+
+    #[test]
+    fn a_long_corrupt_stretch_is_searched_with_few_questions_and_what_is_found_follows_a_corrupt_one() {
+        let end = 2_000_000;
+        assert_eq!(found(|_| true, end).0, Found::Corrupt { next_readable: end });
+        let (one, questions) = found(|offset| offset != 1_999_998, end);
+        assert!(questions <= MOST_QUESTIONS + 50, "{questions}");
+        assert!(matches!(one, Found::Corrupt { next_readable: 1_999_998 | 2_000_000 }), "{one:?}");
+        let a_fiftieth = |offset: i64| !(700_000..740_000).contains(&offset);
+        assert_eq!(found(a_fiftieth, end).0, Found::Corrupt { next_readable: 700_000 });
+    }
+
+    #[test]
+    fn without_an_answer_or_time_nothing_is_made_up() {
+        assert_eq!(find(|_| None, (20, 50), HOUR), Found::Unknown);
+        assert_eq!(find(|offset| (offset < 25).then_some(false), (20, 50), HOUR), Found::Unknown);
+        let two_batches = |offset: i64| Some(!matches!(offset, 20..30 | 35..45));
+        assert_eq!(find(two_batches, (20, 100), Duration::ZERO), Found::Corrupt { next_readable: 45 });
+    }
 }
