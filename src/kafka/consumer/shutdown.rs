@@ -34,6 +34,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         self.slots.iter().for_each(|slot| slot.epoch.close());
         self.report();
+        // Before the committer is stopped: all epochs are closed, so it begins no commit any more that could reach
+        // into another member's time. Waiting first for one that hangs would keep the partitions from the others, and
+        // the revocation that is answered on the way out still asks the committer.
         self.leave_group();
         let Self { consumer, lanes, committer, slots, log_ends, runtime, .. } = self;
         drop(slots);
