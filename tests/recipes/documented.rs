@@ -87,3 +87,71 @@ fn the_readmes_recipe_writes_the_tags_that_it_speaks_of_and_nothing_else() {
     assert!(output.status.success(), "{text}");
     assert!(text.ends_with("2 cases of 1 recipe: all as expected\n"), "{text}");
 }
+
+/// Everything in the program's source, with texts that stand on several lines put together.
+fn source() -> String {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut source = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                source.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    source
+}
+
+/// What stands between two marks of these lines.
+fn between(lines: &[&str], mark: char) -> Vec<String> {
+    lines.iter().flat_map(|line| line.split(mark).skip(1).step_by(2).map(str::to_owned)).collect()
+}
+
+#[test]
+fn what_is_to_be_looked_at_where_events_are_stuck_is_there_under_its_name() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let section = page.split("## Events are stuck: where to look\n").nth(1).unwrap();
+    let section: Vec<&str> = section.lines().take_while(|line| !line.starts_with("## ")).collect();
+    let source = source();
+    let recipe = serde_json::to_string(&datahub_relay::recipe::schema()).unwrap();
+
+    let log_lines = between(&section, '"').into_iter().filter(|text| text != "failed");
+    let log_lines: Vec<String> = log_lines.collect();
+    assert!(log_lines.len() >= 7, "{log_lines:?}");
+    for text in log_lines {
+        assert!(source.contains(&text), "the log never says {text:?}");
+    }
+    let (mut metrics, mut commands, mut others) = (0, 0, Vec::new());
+    for name in between(&section, '`') {
+        if let Some(metric) = name.strip_prefix("datahub_relay_") {
+            let metric = metric.split('{').next().unwrap();
+            assert!(source.contains(&format!("\"datahub_relay_{metric}\"")), "no metric {name}");
+            metrics += 1;
+            continue;
+        }
+        let words: Vec<&str> = name.trim_start_matches("datahub-relay ").split(' ').collect();
+        let first = ["offsets", "run", "test", "validate", "dead-letters"].contains(&words[0]);
+        if !first {
+            others.push(name);
+            continue;
+        }
+        let named = words.iter().take_while(|word| !word.starts_with('-'));
+        let output = Command::cargo_bin("datahub-relay").unwrap().args(named).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "no command {name}");
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.split_whitespace().any(|word| word == *flag), "no {flag} in {name}");
+        }
+        commands += 1;
+    }
+    assert!(metrics >= 8 && commands >= 8, "{metrics} metrics, {commands} commands");
+    for name in others {
+        let key = name.split(':').next().unwrap().trim_start_matches('/');
+        let is_there = [format!("\"{key}\""), format!("pub {key}:"), format!("/{key}\"")];
+        let is_there = is_there.iter().any(|text| recipe.contains(text) || source.contains(text));
+        assert!(is_there || key == "offsets.retention.minutes", "no {name}");
+    }
+}
