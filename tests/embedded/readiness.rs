@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -108,4 +108,41 @@ fn a_dead_letter_directory_that_is_removed_is_made_again_and_said_while_it_canno
     assert_eq!((rights(), scene.dead_letters().read().len()), (at_start, 1));
     let log = relay.stop_and_tell();
     assert_eq!(log.matches("dead letters can be stored again").count(), 1, "{log}");
+}
+
+#[test]
+fn while_letters_may_not_be_written_the_log_says_each_reason_once_in_a_while() {
+    for (request, error) in [
+        (RDKafkaApiKey::Produce, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED),
+        (RDKafkaApiKey::InitProducerId, RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED),
+    ] {
+        let broker = EmbeddedBroker::start(&[]).expect("a broker");
+        let scene = Scene::on(&broker, "embedded-letters-denied");
+        let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 1));
+        let mut feeder = scene.feeder();
+        feeder.raw(&topic, 0, b"bad");
+        feeder.flush();
+        broker.cluster().request_errors(request, &[error; 1000]);
+        let recipe = scene.recipe().change_logs(&topic).source("dead_letter_topic", letters.as_str());
+        let relay = scene.run(&[&recipe]);
+        let lines = |log: &str| -> Vec<String> {
+            // Without the time, and without numbers: what tells one second's line from the next one's.
+            let trouble = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+            let text = trouble.filter_map(|line| line.split_once(' ').map(|(_, text)| text));
+            text.map(|text| text.chars().filter(|c| !c.is_ascii_digit()).collect()).collect()
+        };
+        wait_until("readiness to say what to grant", SEEN, || relay.says_no(&["WRITE on the topic"]));
+        let (denied, before) = (Instant::now(), lines(&relay.log()).len());
+        // Each second or so the letter is tried again.
+        wait_until("some seconds to pass", SEEN, || denied.elapsed() > Duration::from_secs(6));
+        let mut told = lines(&relay.log());
+        assert!(told.len() <= before + 1, "{request:?}: {told:#?}");
+        told.sort();
+        let all = told.len();
+        told.dedup();
+        assert_eq!(told.len(), all, "each once: {told:#?}");
+        broker.cluster().clear_request_errors(request);
+        wait_until("readiness to say yes", SEEN, || relay.ready() == Some(true));
+        relay.stop();
+    }
 }

@@ -4,11 +4,10 @@
 //! asked: `poll` returns right behind it, and the polling thread then drains, commits and answers with
 //! `assign` or `unassign` where it owns all state without a lock. librdkafka waits for that answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -18,6 +17,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::complaints::{Complaints, more, without_numbers};
 use super::error::ConsumerError;
 use crate::event::TopicPartition;
 use crate::kafka::oauth::{Tokens, token_of};
@@ -51,12 +51,8 @@ pub(in crate::kafka) struct RelayContext {
     last_error: Mutex<Option<String>>,
     /// Kafka has refused to say who coordinates the group.
     group_refused: AtomicBool,
-    /// What it complained about lately, and since when that stands in the log.
-    said: Mutex<HashMap<String, Instant>>,
+    complaints: Arc<Complaints>,
 }
-
-/// How soon a complaint that lasts is logged again.
-const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 impl RelayContext {
     /// The context of a client of this pipeline, which fetches tokens from here on where the settings
@@ -67,6 +63,12 @@ impl RelayContext {
     pub(in crate::kafka) fn new(pipeline: &str, settings: &ConsumerSettings) -> Result<Self, ConsumerError> {
         let tokens = settings.oauth.clone().map(Tokens::start).transpose().map_err(ConsumerError::Tokens)?;
         Ok(Self { pipeline: pipeline.to_owned(), tokens, ..Self::default() })
+    }
+
+    /// The context of a client that takes the place of others: what they have just complained about is not logged
+    /// anew.
+    pub(super) fn sharing(self, complaints: &Arc<Complaints>) -> Self {
+        Self { complaints: Arc::clone(complaints), ..self }
     }
 
     /// The oldest request of the group that was not answered yet.
@@ -102,19 +104,6 @@ impl RelayContext {
     pub(in crate::kafka) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
-
-    /// Whether this error stands in the log already, not longer than [`SAY_AGAIN`] ago.
-    fn was_said_lately(&self, reason: &str) -> bool {
-        // "after 3ms in state CONNECT" and "after 4ms" say the same.
-        let reason: String = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.retain(|_, when| when.elapsed() < SAY_AGAIN);
-        if said.contains_key(&reason) {
-            return true;
-        }
-        said.insert(reason, Instant::now());
-        false
-    }
 }
 
 impl ClientContext for RelayContext {
@@ -126,15 +115,28 @@ impl ClientContext for RelayContext {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        use RDKafkaLogLevel::{Debug, Info, Notice};
         let pipeline = self.pipeline.as_str();
+        let is_trouble = !matches!(level, Notice | Info | Debug);
+        // Word for word: what is said of another partition is something else.
+        let more = match is_trouble.then(|| self.complaints.note(message)) {
+            Some(None) => {
+                tracing::debug!(target: "librdkafka", pipeline, facility, "{message}");
+                return;
+            }
+            Some(Some(left_out)) => more(left_out),
+            None => String::new(),
+        };
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error => {
-                tracing::error!(target: "librdkafka", pipeline, facility, "{message}");
+                tracing::error!(target: "librdkafka", pipeline, facility, "{message}{more}");
             }
-            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", pipeline, facility, "{message}"),
+            RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", pipeline, facility, "{message}{more}");
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "librdkafka", pipeline, facility, "{message}");
             }
@@ -153,10 +155,11 @@ impl ClientContext for RelayContext {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
             self.group_refused.store(true, Ordering::Release);
         }
-        if self.was_said_lately(reason) {
-            tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}");
-        } else {
-            tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}");
+        match self.complaints.note(&without_numbers(reason)) {
+            Some(left_out) => {
+                tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}{}", more(left_out));
+            }
+            None => tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}"),
         }
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down says less than why the last one is.
@@ -239,17 +242,4 @@ fn source_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
         .iter()
         .map(|element| TopicPartition { topic: element.topic().into(), partition: element.partition() })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_complaint_that_lasts_is_logged_once_in_a_while() {
-        let context = RelayContext::default();
-        assert!(!context.was_said_lately("broker:9092: refused (after 3ms in state CONNECT)"));
-        assert!(context.was_said_lately("broker:9092: refused (after 41ms in state CONNECT)"));
-        assert!(!context.was_said_lately("another:9092: refused (after 3ms in state CONNECT)"));
-    }
 }

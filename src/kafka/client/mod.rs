@@ -6,6 +6,7 @@
 
 mod beside;
 mod cause;
+mod complaints;
 mod context;
 mod error;
 mod producer;

@@ -1,6 +1,6 @@
 //! Records to Kafka that must not be lost.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -9,6 +9,7 @@ use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::complaints::{Complaints, more};
 use super::context::RelayContext;
 use super::error::ConsumerError;
 use super::topic::partition_count;
@@ -29,6 +30,8 @@ pub struct Producer {
     settings: ConsumerSettings,
     pipeline: String,
     client: RwLock<FutureProducer<RelayContext>>,
+    /// Of all the clients that take each other's place.
+    complaints: Arc<Complaints>,
 }
 
 /// A record on its way to Kafka.
@@ -54,8 +57,9 @@ impl Producer {
     /// # Errors
     /// What librdkafka does not take of the properties, or why no tokens can be fetched.
     pub fn new(settings: &ConsumerSettings, pipeline: &str) -> Result<Self, ConsumerError> {
-        let client = RwLock::new(create(settings, pipeline)?);
-        Ok(Self { settings: settings.clone(), pipeline: pipeline.to_owned(), client })
+        let complaints = Arc::default();
+        let client = RwLock::new(create(settings, pipeline, &complaints)?);
+        Ok(Self { settings: settings.clone(), pipeline: pipeline.to_owned(), client, complaints })
     }
 
     /// Sends one record; returns once all in-sync replicas have it.
@@ -100,13 +104,18 @@ impl Producer {
     fn replace_if_fatal(&self, failed: &FutureProducer<RelayContext>) -> Option<KafkaError> {
         let (code, reason) = failed.client().fatal_error()?;
         let fatal = KafkaError::MessageProduction(code);
-        tracing::warn!(pipeline = self.pipeline, %code, "a producer is replaced: {reason}");
+        let text = format!("a producer is replaced: {reason}");
+        // Where nobody lets this user write, that is each letter's attempt.
+        match self.complaints.note(&text) {
+            Some(left_out) => tracing::warn!(pipeline = self.pipeline, %code, "{text}{}", more(left_out)),
+            None => tracing::debug!(pipeline = self.pipeline, %code, "{text}"),
+        }
         let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if client.client().fatal_error().is_none() {
             // Another task has replaced it.
             return Some(fatal);
         }
-        match create(&self.settings, &self.pipeline) {
+        match create(&self.settings, &self.pipeline, &self.complaints) {
             Ok(new) => *client = new,
             Err(error) => tracing::error!(pipeline = self.pipeline, "cannot create a producer: {error}"),
         }
@@ -148,8 +157,9 @@ pub fn is_about_the_record(error: &KafkaError) -> bool {
 fn create(
     settings: &ConsumerSettings,
     pipeline: &str,
+    complaints: &Arc<Complaints>,
 ) -> Result<FutureProducer<RelayContext>, ConsumerError> {
-    let context = RelayContext::new(pipeline, settings)?;
+    let context = RelayContext::new(pipeline, settings)?.sharing(complaints);
     FutureProducer::from_config_and_context(&producer_config(settings), context)
         .map_err(ConsumerError::Create)
 }
