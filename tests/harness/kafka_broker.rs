@@ -13,6 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::access_control::{PASSWORD, USER};
@@ -43,6 +44,16 @@ struct OwnBroker {
     tls_port: u16,
     directory: PathBuf,
     process: Mutex<Option<Child>>,
+}
+
+/// A broker that stands still for as long as this lives.
+pub(crate) struct Frozen(Pid);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // It fails only if the broker has ended meanwhile.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 /// The log of commits stays short however long a test is: it is thinned out, as Kafka does everywhere else.
@@ -148,6 +159,16 @@ impl KafkaBroker {
         *process = Some(launch(&own.directory, None));
         drop(process);
         self.wait_until_up();
+    }
+
+    /// Stops the broker where it is, as a hypervisor that pauses a machine would: its connections stay, and nobody
+    /// answers. It goes on when what is returned is dropped.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let own = self.own.as_ref().expect("only a broker of the test's own is frozen");
+        let pid = fs::read_to_string(own.directory.join("broker.pid")).expect("the wrapper has written it");
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a process has a number");
+        kill_process(pid, Signal::STOP).expect("the broker runs and is ours");
+        Frozen(pid)
     }
 
     /// Where a broker of the test's own keeps its data.

@@ -3,7 +3,7 @@
 #
 # A test binary that ends in any way, also by a signal, closes that pipe: so no broker outlives its
 # tests, which a destructor alone could not promise. A line "kill" ends the broker as a power cut
-# would, the end of input ends it cleanly; `java` gets ten seconds for that.
+# would, the end of input ends it cleanly; `java` gets ten seconds for that. Its process is in broker.pid.
 #
 # usage: start-kafka.sh DIRECTORY CLASSPATH [format]
 # DIRECTORY holds server.properties; the broker's words go to broker.log in it.
@@ -23,6 +23,7 @@ java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -cp "$classpath" kafka.Kafka "$directory/server.properties" \
     </dev/null >&2 3<&- &
 broker=$!
+echo "$broker" >"$directory/broker.pid"
 
 (
     if read -r word <&3 && [ "$word" = kill ]; then

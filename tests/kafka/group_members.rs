@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Observer, Recipe, Tally, WebhookServer, Writer, wait_until};
+use crate::harness::{Answer, CommitHistory, Observer, Recipe, Tally, WebhookServer, Writer, wait_until};
 use crate::scene;
 
 const SHARED_OUT: Duration = Duration::from_secs(60);
@@ -144,6 +144,51 @@ fn stopped_while_it_gives_up(test: &str, with_protocol: impl Fn(Recipe) -> Recip
     assert_eq!(committed.known_sum(), i64::from(PARTITIONS));
     second.stop();
     assert_eq!(held.server.requests(), all, "nothing comes again");
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn what_hangs_through_a_rebalance_comes_again_at_the_other_member_and_its_end_changes_nothing() {
+    const EACH: i64 = 3;
+    let scene = scene("members-hang");
+    let topic = scene.topic("versioned", 2);
+    let released = Arc::<AtomicBool>::default();
+    let may_end = Arc::clone(&released);
+    // Each first attempt at a first event hangs; another one at the same event comes from another member.
+    let server = WebhookServer::start(move |place, attempt| match (place.offset, attempt) {
+        (0, 0) if !may_end.load(Ordering::Acquire) => Answer::NotYet,
+        _ => Answer::Confirm,
+    });
+    let of_topic = |recipe: Recipe| {
+        let recipe = recipe.change_logs(&topic).post_to(&server.url()).action("timeout_seconds", 60);
+        recipe.option("drain_timeout_seconds", 1)
+    };
+    let history = CommitHistory::from_now(scene.broker);
+    let first = scene.run_until_ready(&[&of_topic(scene.recipe())]);
+    let mut feeder = scene.feeder();
+    for partition in 0..2 {
+        feeder.change_logs_to(&topic, partition, EACH as usize);
+    }
+    wait_until("an action of each partition to hang", SHARED_OUT, || server.requests() == 2);
+
+    let second = scene.run(&[&of_topic(scene.recipe_of_second_member())]);
+    let committed = scene.committed(&[(&topic, 2)]);
+    wait_until("the other member to finish the partition that it got", SHARED_OUT, || {
+        committed.sum() == Some(EACH)
+    });
+    let moved = committed.known();
+    released.store(true, Ordering::Release);
+    wait_until("the first member to finish the partition that it kept", SHARED_OUT, || {
+        committed.sum() == Some(2 * EACH)
+    });
+    let log = first.stop_and_tell();
+    second.stop();
+    assert_eq!(server.requests() as i64, 2 * EACH + 1, "the event that hung came again, and nothing else");
+    for (partition, commits) in history.of(scene.group()) {
+        assert!(commits.is_sorted(), "{partition:?}: a late end took a commit back: {commits:?}");
+        assert_eq!(commits.last(), Some(&EACH), "{partition:?}; moved: {moved:?}");
+    }
+    assert!(log.contains("actions did not finish within the drain time; their events come again"), "{log}");
 }
 
 /// A webhook that holds every action until it is let go on.

@@ -17,6 +17,7 @@ mod dead_letters;
 mod deadline;
 mod failure_mode;
 mod framework;
+mod frozen_broker;
 mod gaps;
 mod gaps_while_running;
 mod group_members;
