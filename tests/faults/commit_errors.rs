@@ -8,7 +8,7 @@ use std::time::Duration;
 use datahub_relay::embedded::EmbeddedBroker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::Ended;
+use crate::harness::{Ended, Mix, Recipe, Relay};
 use crate::protocol::Protocol;
 use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL};
@@ -17,6 +17,9 @@ use crate::scale::Scale;
 const MAX_UNCOMMITTED: usize = 100;
 /// Under the classic protocol; the embedded broker takes no shorter one.
 const SESSION: Duration = Duration::from_secs(6);
+
+/// A record that reaches the action.
+const LAST: Mix = Mix { dropped: 0, bad: 0, schema_id: None };
 
 /// What has to come of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,15 @@ pub(crate) enum Outcome {
     Ended,
 }
 
-/// Refuses commits with `error` at moments of the schedule.
+/// A row's refusals, one like the other.
+struct Refusals<'a> {
+    broker: &'a EmbeddedBroker,
+    error: RDKafkaRespErr,
+    outcome: Outcome,
+    recipe: Recipe,
+}
+
+/// Refuses commits with `error` at moments of the schedule, and once more where nothing follows.
 pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -> Verdict {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let stage = Stage { broker: &broker, real: false, scale: Scale::asked_for(), mutant: None };
@@ -44,64 +55,40 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
     if protocol != Protocol::Broker {
         recipe = recipe.consumer("session.timeout.ms", SESSION.as_millis() as u64);
     }
-    // How many commits in a row meet the error. librdkafka itself tries twice more where it may.
-    let in_a_row = if matches!(outcome, Outcome::TriedAgain | Outcome::LookedForAgain) { 3 } else { 1 };
-    let mut relay = run.scene.run_until_ready(&[&recipe]);
+    let refusals = Refusals { broker: &broker, error, outcome, recipe };
+    let mut relay = run.scene.run_until_ready(&[&refusals.recipe]);
     let portion = run.size.records / (run.size.faults + 1);
     run.feed_now(portion, USUAL);
     for _ in 0..run.size.faults {
         let at = run.rng.usize(..portion);
         run.until_finished(run.fed() - portion + at)?;
-        let what = format!("{in_a_row} commits refused with {error:?}");
-        match outcome {
-            Outcome::JoinedAgain => run.strike_that_repeats(&what, MAX_UNCOMMITTED),
-            _ => run.strike(&what),
-        }
-        let joined = assignments(&relay);
-        let mut errors = vec![error; in_a_row];
-        if outcome == Outcome::LookedForAgain {
-            // librdkafka deals with the others by itself. This one it hands on: who sees it knows that those
-            // before it were met.
-            errors.push(RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
-        }
-        broker.cluster().request_errors(RDKafkaApiKey::OffsetCommit, &errors);
-        // Behind the errors, so that there is something to commit for all of them.
-        run.feed_now(portion, USUAL);
-        if outcome == Outcome::Ended {
-            let mut ended = None;
-            run.wait("the pipeline to end", || {
-                ended = relay.ended();
-                ended.is_some()
-            })?;
-            if ended != Some(Ended::Code(1)) {
-                return Err(run.break_off(format!("it ended with {ended:?}:\n{}", relay.log())));
-            }
-            run.nobody_is_left(&what, MAX_UNCOMMITTED);
-            relay = run.scene.run_until_ready(&[&recipe]);
-        }
-        if outcome == Outcome::JoinedAgain {
-            // Else the next error could meet what comes again for this one.
-            run.wait("the member to have joined again", || assignments(&relay) > joined)?;
-        }
-        run.over();
+        refusals.meet(&mut run, &mut relay, (portion, USUAL))?;
     }
+    run.until_all_committed(&mut [&mut relay])?;
+    let failed_before = failed_commits(&relay);
+    // No later progress can cover what is refused now: it is committed for its own sake, or not at all.
+    refusals.meet(&mut run, &mut relay, (1, LAST))?;
     run.until_all_committed(&mut [&mut relay])?;
     let failed = failed_commits(&relay);
     let joined = assignments(&relay);
     relay.stop();
     run.note(format!("{failed} failed commits came to the program; expected of the error: {outcome:?}"));
     let as_expected = match outcome {
-        Outcome::TriedAgain | Outcome::LookedForAgain | Outcome::RefusedOnce => failed > 0.0,
+        Outcome::TriedAgain | Outcome::LookedForAgain | Outcome::RefusedOnce => {
+            failed_before > 0.0 && failed > failed_before
+        }
         Outcome::JoinedAgain => joined > 1.0,
         // It was seen to end.
         Outcome::Ended => true,
     };
     if !as_expected {
-        let what = format!("{error:?} was not met: {failed} failed commits, {joined} assignments");
+        let what = format!(
+            "{error:?} was not met: {failed_before} failed commits, {failed} with the last one, {joined} assignments"
+        );
         return Err(run.break_off(what));
     }
     if matches!(outcome, Outcome::JoinedAgain | Outcome::Ended) {
-        let (times, partitions) = (run.struck() * in_a_row, run.size.partitions as usize);
+        let (times, partitions) = (run.struck(), run.size.partitions as usize);
         run.allow_repeated(
             times * MAX_UNCOMMITTED,
             partitions,
@@ -111,10 +98,59 @@ pub(crate) fn row(error: RDKafkaRespErr, protocol: Protocol, outcome: Outcome) -
     run.conclude()
 }
 
-fn assignments(relay: &crate::harness::Relay) -> f64 {
+impl Refusals<'_> {
+    /// Lets commits meet the error, those of so many records of such a mix, and waits for what is seen of it at once.
+    fn meet(&self, run: &mut Run<'_>, relay: &mut Relay, (records, mix): (usize, Mix)) -> Verdict {
+        // How many commits in a row meet the error. librdkafka itself tries twice more where it may; each look-up of
+        // a coordinator takes it seconds, so that a single record waits for one.
+        let in_a_row = match self.outcome {
+            Outcome::TriedAgain => 3,
+            Outcome::LookedForAgain if records > 1 => 3,
+            _ => 1,
+        };
+        let what = format!("{in_a_row} commits refused with {:?}", self.error);
+        match self.outcome {
+            Outcome::JoinedAgain => run.strike_that_repeats(&what, MAX_UNCOMMITTED),
+            _ => run.strike(&what),
+        }
+        let joined = assignments(relay);
+        let mut errors = vec![self.error; in_a_row];
+        if self.outcome == Outcome::LookedForAgain {
+            // librdkafka deals with the others by itself. This one it hands on: who sees it knows that those
+            // before it were met.
+            errors.push(RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+        }
+        self.broker.cluster().request_errors(RDKafkaApiKey::OffsetCommit, &errors);
+        // Behind the errors, so that there is something to commit for all of them.
+        run.feed_now(records, mix);
+        match self.outcome {
+            Outcome::Ended => {
+                let mut ended = None;
+                run.wait("the pipeline to end", || {
+                    ended = relay.ended();
+                    ended.is_some()
+                })?;
+                if ended != Some(Ended::Code(1)) {
+                    return Err(run.break_off(format!("it ended with {ended:?}:\n{}", relay.log())));
+                }
+                run.nobody_is_left(&what, MAX_UNCOMMITTED);
+                *relay = run.scene.run_until_ready(&[&self.recipe]);
+            }
+            // Else the next error could meet what comes again for this one.
+            Outcome::JoinedAgain => {
+                run.wait("the member to have joined again", || assignments(relay) > joined)?;
+            }
+            Outcome::TriedAgain | Outcome::LookedForAgain | Outcome::RefusedOnce => {}
+        }
+        run.over();
+        Ok(())
+    }
+}
+
+fn assignments(relay: &Relay) -> f64 {
     relay.metric("datahub_relay_rebalances_total", &["kind=\"assigned\""]).unwrap_or(0.0)
 }
 
-fn failed_commits(relay: &crate::harness::Relay) -> f64 {
+fn failed_commits(relay: &Relay) -> f64 {
     relay.metric("datahub_relay_commits_total", &["result=\"failed\""]).unwrap_or(0.0)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Observer, Recipe, Scene, Tally, wait_until};
+use crate::harness::{CommitHistory, Observer, Recipe, Scene, Tally, wait_until};
 use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
@@ -10,15 +10,20 @@ const ALL_FINISHED: Duration = Duration::from_secs(90);
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_commit_per_event_is_never_more_than_one_event_behind() {
+    const EVENTS: usize = 300;
     let scene = scene("commit-per-event");
-    run_and_resume(&scene, 300, |recipe| recipe.option("commit", "per_event"));
+    let commits = run_and_resume(&scene, EVENTS, |recipe| recipe.option("commit", "per_event"));
+    assert!(commits >= EVENTS, "{commits} commits of {EVENTS} events");
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_group_commit_takes_along_what_finished_while_the_last_one_was_under_way() {
+    const EVENTS: usize = 5_000;
     let scene = scene("commit-group");
-    run_and_resume(&scene, 5_000, |recipe| recipe.option("commit", "group"));
+    let commits = run_and_resume(&scene, EVENTS, |recipe| recipe.option("commit", "group"));
+    // Far fewer than events; and more than the beginning and the two stops make.
+    assert!((20..EVENTS / 5).contains(&commits), "{commits} commits of {EVENTS} events");
 }
 
 #[test]
@@ -26,7 +31,9 @@ fn a_group_commit_takes_along_what_finished_while_the_last_one_was_under_way() {
 fn a_commit_at_an_interval_is_made_at_the_stop_too() {
     let scene = scene("commit-interval");
     // Longer than the test takes: whatever is committed was committed because of the stop.
-    run_and_resume(&scene, 500, |recipe| recipe.option("commit", "3600s"));
+    let commits = run_and_resume(&scene, 500, |recipe| recipe.option("commit", "3600s"));
+    // Where each of two partitions begins, and two stops.
+    assert!(commits <= 2 + 2 * 2, "{commits} commits");
 }
 
 #[test]
@@ -47,8 +54,10 @@ fn a_commit_at_an_interval_comes_without_a_stop() {
     relay.stop();
 }
 
-/// After a stop everything that was acted on is committed, so that the next run repeats nothing.
-fn run_and_resume(scene: &Scene<'_>, count: usize, with_commit: impl FnOnce(Recipe) -> Recipe) {
+/// After a stop everything that was acted on is committed, so that the next run repeats nothing. Returns how many
+/// commits Kafka has confirmed, of each partition by itself.
+fn run_and_resume(scene: &Scene<'_>, count: usize, with_commit: impl FnOnce(Recipe) -> Recipe) -> usize {
+    let history = CommitHistory::from_now(scene.broker);
     let topic = scene.topic("versioned", 2);
     let mut feeder = scene.feeder();
     feeder.change_logs(&topic, 2, count);
@@ -71,4 +80,5 @@ fn run_and_resume(scene: &Scene<'_>, count: usize, with_commit: impl FnOnce(Reci
     tally.assert_nothing_lost(&fed);
     tally.assert_nothing_repeated();
     observer.finish();
+    history.of(scene.group()).values().map(Vec::len).sum()
 }

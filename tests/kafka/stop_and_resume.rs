@@ -1,11 +1,13 @@
 //! A clean stop: nothing is lost by it, and nothing comes again after it.
 
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::process::ChildStdout;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{END, Ended, Observer, Relay, Scene, Surroundings, Tally, wait_until};
+use crate::harness::{END, Ended, Observer, Place, Recipe, Relay, Scene, Surroundings, Tally, wait_until};
 use crate::scene;
 
 const ALL_FINISHED: Duration = Duration::from_secs(90);
@@ -51,10 +53,11 @@ fn after_sigint_the_next_run_goes_on_without_loss_or_repetition() {
 fn run_until_the_action_hangs(
     scene: &Scene<'_>,
     drain_timeout_seconds: u32,
-) -> (Relay, std::process::ChildStdout) {
+) -> (Relay, ChildStdout, Recipe, BTreeSet<Place>) {
     const PIPE_BYTES: u64 = 65_536;
     let topic = scene.topic("versioned", 4);
-    scene.feeder().change_logs(&topic, 4, 2_000);
+    let mut feeder = scene.feeder();
+    feeder.change_logs(&topic, 4, 2_000);
     let recipe =
         scene.recipe().change_logs(&topic).print().option("drain_timeout_seconds", drain_timeout_seconds);
     let mut relay = scene.run_in(Surroundings::PipedOutput, &recipe);
@@ -63,14 +66,21 @@ fn run_until_the_action_hangs(
     wait_until("the pipe to be full", ALL_FINISHED, || {
         rustix::io::ioctl_fionread(&stdout).is_ok_and(|waiting| waiting > PIPE_BYTES - 4_096)
     });
-    (relay, stdout)
+    (relay, stdout, recipe, feeder.fed())
+}
+
+/// Which events stand in what was printed, as far as they are whole.
+fn printed(text: &str) -> Vec<Place> {
+    let events = text.split("Hello world! Received event:").skip(1);
+    let whole = events.filter_map(|event| serde_json::from_str::<serde_json::Value>(event).ok());
+    whole.map(|event| serde_json::from_value(event["meta"]["kafka"].clone()).expect("its place")).collect()
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_second_signal_ends_at_once_while_an_action_hangs() {
     let scene = scene("second-signal");
-    let (mut relay, _stdout) = run_until_the_action_hangs(&scene, 600);
+    let (mut relay, _stdout, ..) = run_until_the_action_hangs(&scene, 600);
     let log_before = relay.log().len();
     relay.signal(Signal::TERM);
     wait_until("the first signal to be noticed", AT_ONCE, || relay.log().len() > log_before);
@@ -83,15 +93,35 @@ fn a_second_signal_ends_at_once_while_an_action_hangs() {
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_drain_ends_at_its_deadline_and_what_hung_comes_again() {
     let scene = scene("drain-deadline");
-    let (mut relay, mut stdout) = run_until_the_action_hangs(&scene, 1);
+    let (mut relay, mut stdout, recipe, fed) = run_until_the_action_hangs(&scene, 1);
     relay.signal(Signal::TERM);
     assert_eq!(relay.wait_for_end(END), Ended::Code(0), "{}", relay.log());
     let log = relay.log();
     assert!(log.contains("actions did not finish within the drain time; their events come again"), "{log}");
-    let mut printed = String::new();
-    stdout.read_to_string(&mut printed).expect("what was printed is text");
-    let acted = printed.matches("Received event:").count() as i64;
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).expect("what was printed is text");
+    let before = printed(&text);
     let topic = format!("{}-versioned", scene.group());
-    let committed = scene.committed(&[(&topic, 4)]).sum().expect("the broker answers");
-    assert!(committed <= acted, "{committed} committed, but only {acted} were printed");
+    let committed = scene.committed(&[(&topic, 4)]);
+    let committed_before = committed.known();
+    let is_committed = |place: &Place| {
+        committed_before.get(&(topic.clone(), place.partition)).is_some_and(|below| place.offset < *below)
+    };
+    assert!(fed.iter().filter(|place| is_committed(place)).all(|place| before.contains(place)));
+
+    let mut relay = scene.run_in(Surroundings::PipedOutput, &recipe);
+    let mut stdout = relay.take_stdout();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    wait_until("everything to be committed", ALL_FINISHED, || committed.sum() == Some(fed.len() as i64));
+    relay.stop();
+    let text = reader.join().expect("it does not panic").expect("what was printed is text");
+    let after = printed(&text);
+    let uncommitted: BTreeSet<Place> = fed.iter().filter(|place| !is_committed(place)).cloned().collect();
+    let hung = fed.iter().filter(|place| !before.contains(place)).count();
+    assert!(hung > 0 && hung <= uncommitted.len());
+    assert_eq!(after.len(), uncommitted.len(), "each that was not committed comes, and comes once");
+    assert_eq!(after.into_iter().collect::<BTreeSet<_>>(), uncommitted, "what hung among them");
 }
