@@ -15,9 +15,10 @@ use crate::harness::{Broker, Relay, Writer, wait_until};
 use crate::scene;
 
 const PARTITIONS: i32 = 24;
-const RECORDS_PER_PARTITION: usize = 10;
+/// Three times as many bytes in all as the process may take.
+const RECORDS_PER_PARTITION: usize = 32;
 const MIB: usize = 1 << 20;
-const SEEN: Duration = Duration::from_secs(120);
+const SEEN: Duration = Duration::from_secs(180);
 const MAX_IN_FLIGHT: usize = 32 * MIB;
 /// What the process may take, as docs/operations.md says:
 const BOUND: usize = MAX_IN_FLIGHT
@@ -29,6 +30,10 @@ const BOUND: usize = MAX_IN_FLIGHT
     + (16 + 50) * MIB
     // the process itself.
     + 64 * MIB;
+const _: () =
+    assert!(RECORDS_PER_PARTITION * PARTITIONS as usize * MIB > 5 * BOUND / 2, "a bound that can be missed");
+/// What comes with a record's value, generously.
+const BESIDE_VALUE: usize = 1 << 10;
 /// How long an answer takes once the endpoint answers: slow enough for partitions to pause again.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -92,8 +97,8 @@ fn read_request(stream: &mut TcpStream, buffer: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Fills the topic with change logs of a little more than 1 MiB each.
-fn feed(broker: &dyn Broker, topic: &str) {
+/// Fills the topic with change logs of a little more than 1 MiB each. Returns how large each is.
+fn feed(broker: &dyn Broker, topic: &str) -> usize {
     let producer: BaseProducer =
         broker.client().set("message.max.bytes", "2097152").create().expect("a producer");
     let record = large_change_log();
@@ -107,6 +112,7 @@ fn feed(broker: &dyn Broker, topic: &str) {
         }
         producer.flush(SEEN).expect("Kafka takes the records");
     }
+    record.len()
 }
 
 /// What `Writer::EarlyChangeLog` makes of a dataset's aspect of 1 MiB.
@@ -147,7 +153,11 @@ fn memory(relay: &Relay) -> (usize, usize) {
 fn an_action_that_stands_still_pauses_partitions_bounds_memory_and_keeps_the_member() {
     let scene = scene("backpressure");
     let topic = scene.topic("versioned", PARTITIONS);
-    feed(scene.broker, &topic);
+    let record_bytes = feed(scene.broker, &topic) + BESIDE_VALUE;
+    // The budget, and a record of each partition, which is admitted whatever the others hold.
+    let may_be_held = (MAX_IN_FLIGHT + PARTITIONS as usize * record_bytes) as f64;
+    let held =
+        |relay: &Relay| relay.metric("datahub_relay_in_flight_bytes", &[]).expect("the metric is there");
     let total = RECORDS_PER_PARTITION * PARTITIONS as usize;
     let endpoint = Endpoint::start();
     let recipe = scene
@@ -169,15 +179,19 @@ fn an_action_that_stands_still_pauses_partitions_bounds_memory_and_keeps_the_mem
     wait_until("twice the poll interval to pass", SEEN, || {
         let (now, _) = memory(&relay);
         assert!(now < BOUND, "{} MiB while the action stands still", now / MIB);
+        let held = held(&relay);
+        assert!(held <= may_be_held, "{held} bytes of records are held, {may_be_held} may be");
         standing.elapsed() > Duration::from_secs(12)
     });
-    let held = relay.metric("datahub_relay_in_flight_bytes", &[]).expect("the metric is there");
+    let held_at_last = held(&relay);
+    // It is a bound that is reached: what is not held is not there to be worked on.
+    assert!(held_at_last >= MAX_IN_FLIGHT as f64 * 0.9, "{held_at_last} bytes of records are held");
     let (now, highest) = memory(&relay);
     println!(
         "standing still: {} MiB resident, {} MiB at the highest, {:.0} MiB of records held",
         now / MIB,
         highest / MIB,
-        held / 1_048_576.0
+        held_at_last / 1_048_576.0
     );
     assert_eq!(relay.metric("datahub_relay_rebalances_total", &["kind=\"lost\""]).unwrap_or(0.0), 0.0);
     assert_eq!(relay.metric("datahub_relay_assigned_partitions", &[]), Some(f64::from(PARTITIONS)));
@@ -186,7 +200,11 @@ fn an_action_that_stands_still_pauses_partitions_bounds_memory_and_keeps_the_mem
 
     endpoint.open.store(true, Ordering::Release);
     let committed = scene.committed(&[(&topic, PARTITIONS)]);
-    wait_until("everything to be committed", SEEN, || committed.sum() == Some(total as i64));
+    wait_until("everything to be committed", SEEN, || {
+        let held = held(&relay);
+        assert!(held <= may_be_held, "{held} bytes of records are held, {may_be_held} may be");
+        committed.sum() == Some(total as i64)
+    });
     assert_eq!(endpoint.taken.load(Ordering::Acquire), total, "each was sent once");
     wait_until("every pause to be over", SEEN, || {
         relay.metric("datahub_relay_paused_partitions", &[]) == Some(0.0)
