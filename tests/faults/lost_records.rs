@@ -1,8 +1,10 @@
 //! Row 13: records vanish before they were read, partitions are added, a topic is another one of the
 //! same name.
 
-use crate::harness::{KafkaBroker, Partition, Scene, Tally, wait_until};
-use crate::report::{Failure, Verdict};
+use std::collections::BTreeSet;
+
+use crate::harness::{KafkaBroker, Partition};
+use crate::report::Verdict;
 use crate::run::{Run, Stage, USUAL};
 
 /// How many partitions are added.
@@ -17,7 +19,7 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
     let recipe = run.recipe().consumer("topic.metadata.refresh.interval.ms", 500);
     let topic = run.topic.clone();
     let portion = run.size.records / (2 * run.size.faults + 1);
-    let mut vanished = 0;
+    let (mut vanished, mut ranges) = (0, 0);
     for _ in 0..run.size.faults {
         run.feed_now(portion, USUAL);
         let mut relay = run.scene.run(&[&recipe]);
@@ -27,25 +29,36 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
         run.feed_now(portion, USUAL);
         let fed = run.fates().ends();
         run.strike("retention overtakes the position");
-        let mut gap = 0;
+        let (mut gap, mut gaps) = (0, BTreeSet::new());
         for ((_, partition), end) in &fed {
             let position = read.get(&(topic.clone(), *partition)).copied().unwrap_or(0);
             let first_kept = run.rng.i64(position..=*end);
             broker.delete_records_before(&topic, *partition, first_kept);
             run.fates().vanish(&topic, *partition, position..first_kept);
             gap += first_kept - position;
+            let last = first_kept - 1;
+            match first_kept - position {
+                0 => {}
+                1 => drop(gaps.insert(format!("{topic}[{partition}]: offset {position} was"))),
+                lost => drop(gaps.insert(format!(
+                    "{topic}[{partition}]: offsets {position} to {last} ({lost} records) were"
+                ))),
+            }
         }
         let mut relay = run.scene.run(&[&recipe]);
         run.over();
         run.until_all_committed(&mut [&mut relay])?;
         let told = relay.metric("datahub_relay_gap_records_total", &[&topic]).unwrap_or(0.0);
-        relay.stop();
-        if told != gap as f64 {
-            return Err(run.break_off(format!("{gap} records vanished, {told} were told of")));
+        let said = said_of(&topic, &relay.stop_and_tell(), " deleted before ");
+        if said != gaps || told != gap as f64 {
+            return Err(run.break_off(format!(
+                "{gap} records vanished: {gaps:#?}; {told} were counted, and this was said: {said:#?}"
+            )));
         }
         vanished += gap;
+        ranges += gaps.len();
     }
-    run.note(format!("gaps of {vanished} records, told exactly"));
+    run.note(format!("{ranges} gaps of {vanished} records, each told with its exact range"));
 
     let mut relay = run.scene.run_until_ready(&[&recipe.source("start_position", "latest")]);
     run.strike(&format!("{ADDED} partitions added"));
@@ -62,47 +75,52 @@ pub(crate) fn row(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
 
 /// A position that lies beyond the log belongs to another log: all that this one holds is new.
 fn recreated(stage: &Stage<'_>, broker: &KafkaBroker) -> Verdict {
-    let size = stage.scale.of(13);
-    let scene = Scene::on(stage.broker, "row-13-recreated");
-    let topic = scene.topic("versioned", size.partitions);
-    let records = size.records / 4;
-    scene.feeder().change_logs(&topic, size.partitions, records);
-    let recipe = scene.recipe().change_logs(&topic);
-    let first = scene.run(&[&recipe]);
-    let committed = scene.committed(&[(&topic, size.partitions)]);
-    wait_until("the first log to be committed", stage.scale.patience(), || {
-        committed.sum() == Some(records as i64)
-    });
-    first.stop();
-    let positions: Vec<(Partition, i64)> =
-        committed.read().expect("the broker answers").into_iter().collect();
+    let mut run = Run::begin(stage, 13, "recreated");
+    run.note("the log that is then deleted");
+    let (records, topic) = (run.size.records / 4, run.topic.clone());
+    run.feed(records, USUAL);
+    let mut relay = run.scene.run(&[&run.recipe()]);
+    run.until_all_committed(&mut [&mut relay])?;
+    relay.stop();
+    let positions: Vec<(Partition, i64)> = run.committed().into_iter().collect();
+    run.conclude()?;
 
     // Kafka forgets a group's offsets of a topic that is deleted; a topic of another cluster, or one that
     // was truncated, is what leaves a position behind. A commit puts it back.
-    broker.recreate_topic(&topic, size.partitions);
-    for ((_, partition), offset) in &positions {
-        broker.commit(scene.group(), &topic, *partition, *offset);
+    broker.delete_topic(&topic);
+    let mut run = Run::begin(stage, 13, "recreated");
+    run.move_group(broker, &positions);
+    run.strike("the topic is another one of the same name");
+    run.feed_now(records / 4, USUAL);
+    let mut relay = run.scene.run(&[&run.recipe()]);
+    run.over();
+    run.until_all_committed(&mut [&mut relay])?;
+    let ends = run.fates().ends();
+    let gaps: BTreeSet<String> = positions
+        .iter()
+        .map(|(partition, position)| {
+            let (topic, number) = partition;
+            let end = ends.get(partition).copied().unwrap_or(0);
+            format!("{topic}[{number}]: the position {position} lies beyond the log, which holds offsets 0 to {end}")
+        })
+        .collect();
+    let counted = relay.metric("datahub_relay_gaps_total", &[&topic, "cause=\"another_log\""]);
+    let said = said_of(&topic, &relay.stop_and_tell(), ": the topic was recreated or truncated");
+    if said != gaps || counted != Some(positions.len() as f64) {
+        return Err(
+            run.break_off(format!("{gaps:#?} are other logs; said was {said:#?}, counted {counted:?}"))
+        );
     }
-    let mut feeder = scene.feeder();
-    feeder.change_logs(&topic, size.partitions, records / 4);
-    let fed = feeder.fed();
-    std::fs::remove_file(scene.directory().join(format!("{}.jsonl", scene.group())))
-        .expect("the first log's events were written");
-    let relay = scene.run(&[&recipe]);
-    let (mut actions, mut letters) = (scene.action_log(), scene.dead_letters());
-    let tally = Tally::when_finished(&fed, &mut actions, &mut letters, stage.scale.patience());
-    wait_until("the new log to be committed", stage.scale.patience(), || {
-        committed.sum() == Some(fed.len() as i64)
-    });
-    let told = relay.metric("datahub_relay_gaps_total", &[&topic, "cause=\"another_log\""]);
-    relay.stop();
-    tally.assert_nothing_lost(&fed);
-    tally.assert_nothing_repeated();
-    if told != Some(positions.len() as f64) {
-        return Err(Failure::Unexpected(format!(
-            "{} logs were others, {told:?} were told of",
-            positions.len()
-        )));
-    }
-    Ok(())
+    run.note("the log of another topic of the same name, told exactly, partition by partition");
+    run.conclude()
+}
+
+/// What a log says of partitions of this topic in lines with these words: from the partition's name up to them.
+fn said_of(topic: &str, log: &str, words: &str) -> BTreeSet<String> {
+    let begin = format!("{topic}[");
+    let said = |line: &str| {
+        let before = &line[..line.find(words)?];
+        Some(before[before.find(&begin)?..].to_owned())
+    };
+    log.lines().filter_map(said).collect()
 }

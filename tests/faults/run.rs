@@ -1,5 +1,7 @@
 //! One run: what is fed, which faults strike and when, and whether the invariants hold.
 
+mod judgement;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +11,10 @@ use fastrand::Rng;
 
 use crate::feeding::{Feeding, Food};
 use crate::harness::{
-    Broker, Cause, CommitHistory, Deliveries, Feeder, Invariant, Letters, Mix, Observer, OrderedBy,
-    Partition, RECOVERY, Recipe, Relay, Scene, Sum, View, Violation, WANTED_ASPECT,
+    Broker, Cause, CommitHistory, Deliveries, Feeder, Letters, Mix, Observer, OrderedBy, Partition, RECOVERY,
+    Recipe, Relay, Scene, View, WANTED_ASPECT,
 };
-use crate::report::{Bound, Failure, Report, Verdict, held};
+use crate::report::{Bound, Failure, Verdict};
 use crate::scale::{Scale, Size};
 
 /// How often a condition is looked at.
@@ -306,92 +308,6 @@ impl<'a> Run<'a> {
                 Err(self.break_off(format!("a process ended by itself, {ended:?}:\n{log}")))
             }
             None => Ok(()),
-        }
-    }
-
-    /// Closes the books, prints what the run comes to, and judges it.
-    pub(crate) fn conclude(mut self) -> Verdict {
-        let ends = self.feeder().ends();
-        let group = self.scene.group().to_owned();
-        let seen = self.observer.end();
-        let mut seen = seen.lock().expect("the observer has ended and did not panic");
-        let sum = seen.ledger.close(&ends);
-        let mut commits = 0;
-        for (partition, offsets) in self.history.iter().flat_map(|history| history.of(&group)) {
-            commits += offsets.len();
-            for pair in offsets.windows(2).filter(|pair| pair[1] < pair[0]) {
-                let what = format!("{partition:?}: {} was committed after {}", pair[1], pair[0]);
-                seen.ledger.violates(Invariant::NeverBack, what);
-            }
-        }
-        if self.history.is_some() && commits == 0 && sum.produced > 0 {
-            let what = "Kafka's own log holds no commit of the group".to_owned();
-            seen.ledger.violates(Invariant::NeverBack, what);
-        }
-        if seen.looks == 0 && sum.produced > 0 {
-            seen.ledger.violates(Invariant::NeverAhead, "no commit was ever seen".to_owned());
-        }
-        self.bound.judge(&mut seen.ledger, sum.repeated);
-        let violations = seen.ledger.violations().to_vec();
-        let verdict = if violations.is_empty() { held(seen.slowest_recovery) } else { "BROKEN" };
-        let commits = self.history.is_some().then_some(commits);
-        let looked = (seen.looks, seen.slowest_recovery);
-        self.report(verdict, (ends.len(), sum, seen.ledger.most_repeated()), looked, commits, &violations);
-        if violations.is_empty() {
-            return Ok(());
-        }
-        self.keep();
-        Err(Failure::Broken(violations))
-    }
-
-    /// Prints what the run comes to so far: it does not get to its end, for this reason.
-    pub(crate) fn break_off(&self, why: impl Into<String>) -> Failure {
-        self.give_up(&[]);
-        Failure::Unexpected(why.into())
-    }
-
-    /// Prints what a run comes to that does not get to its end, and keeps its files.
-    fn give_up(&self, violations: &[Violation]) {
-        let ends = self.fates.ends();
-        let mut seen = self.observer.seen();
-        let (sum, looked) = (seen.ledger.sum(&ends), (seen.looks, seen.slowest_recovery));
-        let most_repeated = seen.ledger.most_repeated();
-        drop(seen);
-        self.report("BROKEN OFF", (ends.len(), sum, most_repeated), looked, None, violations);
-        self.keep();
-    }
-
-    fn report(
-        &self,
-        verdict: &str,
-        (partitions, sum, most_repeated): (usize, Sum, usize),
-        (looks, slowest_recovery): (usize, Option<Duration>),
-        commits: Option<usize>,
-        violations: &[Violation],
-    ) {
-        Report {
-            title: &self.title,
-            verdict,
-            took: self.begun.elapsed(),
-            seed: self.scene.seed,
-            faults: &self.faults,
-            partitions,
-            sum,
-            bound: &self.bound,
-            most_repeated,
-            looks,
-            commits,
-            slowest_recovery,
-            notes: &self.notes,
-            violations,
-        }
-        .print();
-    }
-
-    /// Keeps the test's files for whoever wants to know why; why a mutant failed is known.
-    fn keep(&self) {
-        if !self.mutant {
-            self.scene.keep();
         }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Ledger {
     accounts: BTreeMap<Partition, Account>,
     logs: Vec<LogOrder>,
     committed: BTreeMap<Partition, i64>,
+    /// Where somebody else has moved the group, as long as it stands there.
+    moved: BTreeMap<Partition, i64>,
     causes: Vec<Cause>,
     violations: Vec<Violation>,
 }
@@ -107,6 +109,7 @@ impl Ledger {
             accounts: BTreeMap::new(),
             logs: (0..logs).map(|_| LogOrder::default()).collect(),
             committed: BTreeMap::new(),
+            moved: BTreeMap::new(),
             causes: Vec::new(),
             violations: Vec::new(),
         }
@@ -144,6 +147,10 @@ impl Ledger {
     /// The group's committed offsets. Whatever was finished when they were read is known by now.
     pub(crate) fn committed(&mut self, offsets: &BTreeMap<Partition, i64>) {
         for (partition, offset) in offsets {
+            if self.moved.get(partition) == Some(offset) {
+                continue;
+            }
+            self.moved.remove(partition);
             let finished = self.account(partition).finished_below();
             if *offset > finished {
                 let what = format!("{partition:?}: {offset} committed, finished below {finished}");
@@ -154,6 +161,12 @@ impl Ledger {
                 self.violates(Invariant::NeverBack, format!("{partition:?}: {offset} after {before}"));
             }
         }
+    }
+
+    /// Somebody else is about to move the group to these offsets: until it leaves them they are not judged.
+    pub(crate) fn group_moves(&mut self, offsets: &[(Partition, i64)]) {
+        self.moved.extend(offsets.iter().cloned());
+        self.committed.clear();
     }
 
     /// A fault has struck that can make events come again.

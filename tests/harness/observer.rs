@@ -250,6 +250,11 @@ impl Observer {
         self.seen().ledger.fault(cause);
     }
 
+    /// Somebody else moves the group, which has no members, to these offsets.
+    pub(crate) fn group_moves(&self, offsets: &[(Partition, i64)]) {
+        self.seen().ledger.group_moves(offsets);
+    }
+
     /// Whether partitions that had lag when the last fault was over have not moved yet.
     pub(crate) fn is_recovering(&self) -> bool {
         self.seen().recovering.is_some()

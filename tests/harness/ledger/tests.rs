@@ -137,3 +137,18 @@ fn a_dead_letter_that_comes_again_counts_as_what_is_acted_on_again_does() {
     ledger.judge_repetitions(1);
     assert_eq!(violated(&ledger), [Invariant::Bounded]);
 }
+
+#[test]
+fn where_somebody_else_moves_a_group_is_not_judged_until_it_leaves_that() {
+    let mut ledger = of(&[Fate::Act; 10]);
+    ledger.group_moves(&[(("t".to_owned(), 0), 50)]);
+    ledger.committed(&at(50));
+    assert!(violated(&ledger).is_empty());
+    assert!(ledger.last_committed().is_empty(), "nothing that the program has committed");
+    ledger.acted(0, &place(0), None);
+    ledger.committed(&at(1));
+    assert!(violated(&ledger).is_empty(), "{:?}", ledger.violations());
+    ledger.committed(&at(50));
+    ledger.committed(&at(0));
+    assert_eq!(violated(&ledger), [Invariant::NeverAhead, Invariant::NeverBack]);
+}
