@@ -19,6 +19,7 @@ mod liveness;
 mod looking;
 mod main_job;
 mod monitoring;
+mod outage;
 mod output;
 mod private_files;
 mod progress;

@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -19,6 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::complaints::{Complaints, more, without_numbers};
 use super::error::ConsumerError;
+use super::outage::{Outage, Told};
 use crate::event::TopicPartition;
 use crate::kafka::oauth::{Tokens, token_of};
 use crate::kafka::source::ConsumerSettings;
@@ -51,8 +54,31 @@ pub(in crate::kafka) struct RelayContext {
     last_error: Mutex<Option<String>>,
     /// Kafka has refused to say who coordinates the group.
     group_refused: AtomicBool,
+    /// How it is told that brokers are away.
+    outages: Outages,
     complaints: Arc<Complaints>,
 }
+
+/// How a client's log tells that brokers are away.
+#[derive(Debug, Default)]
+enum Outages {
+    /// In librdkafka's words: the client of a command, which says itself what comes of it.
+    #[default]
+    InItsWords,
+    /// In ours. Needs the client's statistics.
+    InOurs {
+        /// `bootstrap.servers`.
+        brokers: String,
+        outage: Mutex<Outage>,
+        /// Whether the log has nothing of it for now: whoever connects tells of that.
+        connecting: AtomicBool,
+    },
+    /// Not at all: the pipeline's consumer does.
+    Elsewhere,
+}
+
+/// How librdkafka marks the lines about connections that failed.
+const CONNECTION_FAILED: &str = "FAIL";
 
 impl RelayContext {
     /// The context of a client of this pipeline, which fetches tokens from here on where the settings
@@ -69,6 +95,27 @@ impl RelayContext {
     /// anew.
     pub(super) fn sharing(self, complaints: &Arc<Complaints>) -> Self {
         Self { complaints: Arc::clone(complaints), ..self }
+    }
+
+    /// Tells in our own words when no broker can be reached, and when they are back.
+    pub(in crate::kafka) fn telling_outages(mut self, settings: &ConsumerSettings) -> Self {
+        let brokers = settings.bootstrap().to_owned();
+        self.outages =
+            Outages::InOurs { brokers, outage: Mutex::default(), connecting: AtomicBool::default() };
+        self
+    }
+
+    /// Leaves it to the pipeline's consumer to tell of brokers that are away.
+    pub(in crate::kafka) fn beside_a_consumer(mut self) -> Self {
+        self.outages = Outages::Elsewhere;
+        self
+    }
+
+    /// Whether the log is to have nothing of brokers that are away: whoever connects says it.
+    pub(in crate::kafka) fn connecting(&self, is_connecting: bool) {
+        if let Outages::InOurs { connecting, .. } = &self.outages {
+            connecting.store(is_connecting, Ordering::Release);
+        }
     }
 
     /// The oldest request of the group that was not answered yet.
@@ -104,6 +151,52 @@ impl RelayContext {
     pub(in crate::kafka) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
+
+    /// Tells of an error in librdkafka's words, or not at all, where the log has it.
+    fn complain(&self, error: &dyn Display, reason: &str) {
+        let pipeline = self.pipeline.as_str();
+        match self.complaints.note(&without_numbers(reason)) {
+            Some(left_out) => {
+                tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}{}", more(left_out));
+            }
+            None => tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}"),
+        }
+    }
+
+    /// A connection failed, or all brokers are away.
+    fn tell_outage(&self, error: &KafkaError, reason: &str, all: bool) {
+        let pipeline = self.pipeline.as_str();
+        match &self.outages {
+            Outages::InItsWords => return self.complain(error, reason),
+            Outages::InOurs { brokers, outage, connecting } if !connecting.load(Ordering::Acquire) => {
+                let mut outage = outage.lock().unwrap_or_else(PoisonError::into_inner);
+                if !all {
+                    outage.connection_failed(reason, Instant::now());
+                } else if outage.all_away(Instant::now()) {
+                    let why = self.last_error().unwrap_or_else(|| reason.to_owned());
+                    tracing::warn!(
+                        "Kafka is away, none of its brokers can be reached at {brokers}: {why}; it goes on by itself once they are back"
+                    );
+                }
+            }
+            Outages::InOurs { .. } | Outages::Elsewhere => {}
+        }
+        tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}");
+    }
+
+    /// Tells what the statistics show of an outage.
+    fn look_for_end_of_outage(&self, statistics: &Statistics) {
+        let Outages::InOurs { brokers, outage, .. } = &self.outages else { return };
+        let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+        let told = outage.lock().unwrap_or_else(PoisonError::into_inner).look(connected, Instant::now());
+        match told {
+            Some(Told::Back(after)) => {
+                tracing::info!("Kafka is back after {} s, at {brokers}", after.as_secs());
+            }
+            Some(Told::OneIsAway(reason)) => self.complain(&"a broker is away, others are there", &reason),
+            None => {}
+        }
+    }
 }
 
 impl ClientContext for RelayContext {
@@ -118,6 +211,12 @@ impl ClientContext for RelayContext {
         use RDKafkaLogLevel::{Debug, Info, Notice};
         let pipeline = self.pipeline.as_str();
         let is_trouble = !matches!(level, Notice | Info | Debug);
+        // What says worse than a warning comes as an error too.
+        let is_told = facility == CONNECTION_FAILED && !matches!(self.outages, Outages::InItsWords);
+        if is_told && is_trouble && !matches!(level, RDKafkaLogLevel::Warning) {
+            tracing::debug!(target: "librdkafka", pipeline, facility, "{message}");
+            return;
+        }
         // Word for word: what is said of another partition is something else.
         let more = match is_trouble.then(|| self.complaints.note(message)) {
             Some(None) => {
@@ -145,25 +244,24 @@ impl ClientContext for RelayContext {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.look_for_end_of_outage(&statistics);
         *self.statistics.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Also returned by `poll` or retried by librdkafka: here for the log alone. While a broker is away
-        // librdkafka says so many times a second.
-        let pipeline = self.pipeline.as_str();
+        // Also returned by `poll` or retried by librdkafka: here for the log alone.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
             self.group_refused.store(true, Ordering::Release);
         }
-        match self.complaints.note(&without_numbers(reason)) {
-            Some(left_out) => {
-                tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}{}", more(left_out));
-            }
-            None => tracing::debug!(target: "librdkafka", pipeline, %error, "{reason}"),
+        let all = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if all || error.rdkafka_error_code().is_some_and(is_about_a_connection) {
+            self.tell_outage(&error, reason, all);
+        } else {
+            self.complain(&error, reason);
         }
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down says less than why the last one is.
-        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+        if last.is_none() || !all {
             *last = Some(reason.to_owned());
         }
     }
@@ -199,6 +297,16 @@ impl ConsumerContext for RelayContext {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push_back(request);
         self.pending.store(true, Ordering::Release);
     }
+}
+
+/// Whether an error says no more than that a broker is away. While one is, librdkafka says so many times a second.
+fn is_about_a_connection(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+    )
 }
 
 /// Tells librdkafka that these partitions begin at these offsets. By protocol: an incremental

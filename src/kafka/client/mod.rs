@@ -9,6 +9,7 @@ mod cause;
 mod complaints;
 mod context;
 mod error;
+mod outage;
 mod producer;
 mod received;
 mod topic;

@@ -159,7 +159,7 @@ fn create(
     pipeline: &str,
     complaints: &Arc<Complaints>,
 ) -> Result<FutureProducer<RelayContext>, ConsumerError> {
-    let context = RelayContext::new(pipeline, settings)?.sharing(complaints);
+    let context = RelayContext::new(pipeline, settings)?.sharing(complaints).beside_a_consumer();
     FutureProducer::from_config_and_context(&producer_config(settings), context)
         .map_err(ConsumerError::Create)
 }

@@ -31,6 +31,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let began = Instant::now();
         let mut inquiry = None;
         let mut reached = false;
+        let mut told = false;
+        self.consumer.context().connecting(true);
         let mut not_before = began;
         loop {
             if self.parts.stop.is_cancelled() {
@@ -44,6 +46,11 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             }
             // Nothing is consumed yet, but librdkafka fetches tokens and tells of errors inside a poll.
             if let Some(Err(error)) = self.consumer.poll(NOTICE) {
+                // Long before the question has timed out.
+                let all_away = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+                if all_away && !reached && !std::mem::replace(&mut told, true) {
+                    self.tell_unreachable(&error);
+                }
                 self.take_error(error)?;
             }
             self.parts.reports.polling();
@@ -51,10 +58,18 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             match finished.join().map_err(|_| ConsumerError::InquiryPanicked)? {
                 Ok(topics) => {
                     reached = true;
+                    self.consumer.context().connecting(false);
+                    if told {
+                        let (brokers, seconds) = (self.parts.settings.bootstrap(), began.elapsed().as_secs());
+                        tracing::info!(brokers, "Kafka answers, after {seconds} s");
+                    }
                     self.parts.reports.trouble(None);
                     self.take_topics(&topics);
                 }
                 Err(source) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell_unreachable(&source);
+                    }
                     self.judge(source, began.elapsed())?;
                     not_before = Instant::now() + PAUSE;
                 }
@@ -94,33 +109,36 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// An attempt has failed: is there time for another one?
     fn judge(&self, source: KafkaError, tried: Duration) -> Result<(), ConsumerError> {
         let settings = &self.parts.settings;
-        let brokers = settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
-        let answer = self.consumer.context().last_error().unwrap_or_else(|| source.to_string());
         match settings.start_patience {
-            Some(patience) if tried >= patience => {
-                return Err(ConsumerError::Unreachable {
-                    brokers,
-                    seconds: patience.as_secs(),
-                    answer,
-                    source: Box::new(source),
-                });
-            }
-            Some(patience) => {
-                tracing::warn!(
-                    brokers,
-                    "cannot reach Kafka, trying for {} s in all: {answer}",
-                    patience.as_secs()
-                );
-            }
+            Some(patience) if tried >= patience => Err(ConsumerError::Unreachable {
+                brokers: settings.bootstrap().to_owned(),
+                seconds: patience.as_secs(),
+                answer: self.consumer.context().last_error().unwrap_or_else(|| source.to_string()),
+                source: Box::new(source),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that Kafka does not answer, and for how long it is tried.
+    fn tell_unreachable(&self, error: &KafkaError) {
+        let settings = &self.parts.settings;
+        let brokers = settings.bootstrap();
+        let answer = self.consumer.context().last_error().unwrap_or_else(|| error.to_string());
+        match settings.start_patience {
+            Some(patience) => tracing::warn!(
+                brokers,
+                "cannot reach Kafka, trying for {} s in all: {answer}",
+                patience.as_secs()
+            ),
             None => tracing::warn!(brokers, "cannot reach Kafka, trying on (infinite_retry): {answer}"),
         }
-        Ok(())
     }
 
     fn tell_what_is_special(&self) {
         let settings = &self.parts.settings;
         if settings.kind == SourceKind::DatahubCloud {
-            let brokers = settings.properties.get("bootstrap.servers").map_or("", String::as_str);
+            let brokers = settings.bootstrap();
             tracing::info!(
                 brokers,
                 "a source of type datahub-cloud reads from the Kafka of source.config.connection or of the environment here, not from DataHub Cloud"

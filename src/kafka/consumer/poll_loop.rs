@@ -139,7 +139,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         lanes: impl FnOnce(CommitBell) -> Lanes<P>,
     ) -> Result<Self, ConsumerError> {
         let config = consumer_config(&parts.settings);
-        let context = RelayContext::new(&parts.pipeline, &parts.settings)?;
+        let context = RelayContext::new(&parts.pipeline, &parts.settings)?.telling_outages(&parts.settings);
         let consumer: RelayConsumer = config.create_with_context(context).map_err(ConsumerError::Create)?;
         let consumer = Arc::new(consumer);
         let commits = CommitSettings {

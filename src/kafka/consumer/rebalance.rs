@@ -111,7 +111,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     pub(super) fn revoke(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
         let lost = self.consumer.assignment_lost();
         if lost {
-            tracing::warn!(partitions = partitions.len(), "assignment lost: nothing of it is committed");
+            tracing::warn!(
+                partitions = partitions.len(),
+                "assignment lost: the group has given this member up, which was away for longer than its session; whoever gets these partitions goes on from what is committed, and what was not comes again"
+            );
         } else {
             // What a stop has closed has had its last commit, or is not to have one.
             let given_up =

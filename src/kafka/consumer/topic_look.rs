@@ -218,7 +218,9 @@ fn reader(settings: &ConsumerSettings) -> Result<RelayConsumer, ConsumerError> {
     let mut config = onlooker_config(settings);
     // The end is what comes of a topic that can be read and holds nothing.
     config.set("group.id", group).set("enable.partition.eof", "true").set("fetch.message.max.bytes", "1024");
-    config.create_with_context(RelayContext::new(group, settings)?).map_err(ConsumerError::Create)
+    config
+        .create_with_context(RelayContext::new(group, settings)?.beside_a_consumer())
+        .map_err(ConsumerError::Create)
 }
 
 fn try_partition(consumer: &RelayConsumer, topic: &str) -> KafkaResult<Tried> {

@@ -86,8 +86,7 @@ impl Onlooker {
                     Ok(metadata) => break metadata,
                     Err(source) if began.elapsed() >= patience => {
                         listen(&consumer);
-                        let brokers =
-                            settings.properties.get("bootstrap.servers").cloned().unwrap_or_default();
+                        let brokers = settings.bootstrap().to_owned();
                         return Err(ConsumerError::Unreachable {
                             brokers,
                             seconds: patience.as_secs(),

@@ -42,6 +42,13 @@ pub struct ConsumerSettings {
     pub commit_backoff_cap: Duration,
 }
 
+impl ConsumerSettings {
+    /// The addresses by which Kafka is found: `bootstrap.servers`.
+    pub fn bootstrap(&self) -> &str {
+        self.properties.get("bootstrap.servers").map_or("", String::as_str)
+    }
+}
+
 /// Where a partition begins for which the group has committed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartPosition {
