@@ -120,8 +120,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     /// Compares a position with its log.
     fn look_at(&mut self, source: &TopicPartition) {
         self.parts.reports.polling();
+        // In a new log nothing is read on, whatever it holds by now.
+        let may_move = |slot: &Slot| slot.move_to.is_none() && !slot.log_deleted;
         let is_meant = |slot: &&mut Slot| {
-            slot.source() == source && slot.move_to.is_none() && (slot.gap.is_none() || slot.acknowledged)
+            slot.source() == source && may_move(slot) && (slot.gap.is_none() || slot.acknowledged)
         };
         let Some(slot) = self.slots.iter_mut().find(is_meant) else { return };
         let log = match self.consumer.fetch_watermarks(&source.topic, source.partition, WATERMARKS) {
@@ -182,7 +184,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let Some(found) = self.doubts.search.as_ref().and_then(Search::found) else { return };
         let Some(Search { source, from, .. }) = self.doubts.search.take() else { return };
         self.doubts.forget_where(&source);
-        let stands = |slot: &&mut Slot| slot.source() == &source && slot.next == from;
+        let stands = |slot: &&mut Slot| slot.source() == &source && slot.next == from && !slot.log_deleted;
         let Some(slot) = self.slots.iter_mut().find(stands) else { return };
         match found {
             Found::Corrupt { next_readable: to } => {
@@ -230,6 +232,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let was_read = |slot: &&mut Slot| epochs.contains(&slot.epoch.number()) && slot.gap.is_none();
         for slot in self.slots.iter_mut().filter(was_read) {
             slot.log_deleted = true;
+            // It may have been about to begin again where it stands.
+            slot.move_to = None;
             slot.epoch.log_is_deleted();
         }
     }
