@@ -19,12 +19,14 @@ use crate::kafka::source::ConsumerSettings;
 /// How long one try may take. A corrupt batch is reported, and a good one delivered, at once.
 const TRY: Duration = Duration::from_secs(10);
 
-/// How many offsets are asked for, once one was found that can be read, to find one before it. A corrupt stretch of
-/// so many records is searched to its last one: hundreds of records fit into one batch.
-const MOST_QUESTIONS: usize = 256;
+/// So many offsets behind the first corrupt one are asked for one by one: hundreds of records fit into one batch.
+const ONE_BY_ONE: i64 = 256;
 
-/// How long they are asked for: each takes a connection of its own, and the partition waits meanwhile. The whole has
-/// to be over before the watchdog takes the partition for stuck, after 30 s.
+/// So many further behind them, ever closer to each other.
+const FURTHER: usize = 64;
+
+/// When the last of them is asked, from the beginning of the search: each takes a connection of its own, and the
+/// partition waits meanwhile. All has to be over before the watchdog takes it for stuck, after 30 s.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// What was found where a partition does not move.
@@ -120,14 +122,14 @@ fn find(mut readable: impl FnMut(i64) -> Option<bool>, (from, end): (i64, i64), 
 /// The first offset behind `from`, which is corrupt, that can be read, or `end`.
 ///
 /// Doubled steps find one that can be read at all, soon also in a log of millions. They may have stepped from one
-/// corrupt batch into another, over one that can be read: so what lies before it is looked at again, ever closer,
-/// until each offset was asked for or the questions are used up. Then a stretch that can be read may be left out
-/// that is shorter than a hundredth of what was searched.
+/// corrupt batch into another, over one that can be read: so what lies before it is looked at again, at first one by
+/// one. Far behind `from` a stretch may be left out that is shorter than a thirtieth of what was searched.
 fn next_readable(
     mut readable: impl FnMut(i64) -> Option<bool>,
     (from, end): (i64, i64),
     longest: Duration,
 ) -> Option<i64> {
+    let began = Instant::now();
     let (mut corrupt, mut good, mut step) = (from, end, 1);
     while from + step < end {
         if readable(from + step)? {
@@ -138,9 +140,21 @@ fn next_readable(
         step *= 2;
     }
     good = boundary(&mut readable, corrupt, good)?;
-    let began = Instant::now();
-    let mut questions_left = MOST_QUESTIONS;
-    step /= 2;
+    let behind = good.min(from + 1 + ONE_BY_ONE);
+    for at in from + 1..behind {
+        if began.elapsed() >= longest {
+            return Some(good);
+        }
+        if readable(at)? {
+            return Some(at);
+        }
+    }
+    let from = behind - 1;
+    let mut step = 1;
+    while from + 2 * step < good {
+        step *= 2;
+    }
+    let mut questions_left = FURTHER;
     while step > 0 {
         // What lies at an even number of steps was asked for with longer steps, and is corrupt.
         let mut at = from + step;
@@ -225,6 +239,10 @@ mod tests {
         }
         let two_batches = |offset: i64| matches!(offset, 20..30 | 35..45);
         assert_eq!(found(two_batches, 2_000_000).0, Found::Corrupt { next_readable: 30 });
+        // No doubled step meets it.
+        let next_readable = 20 + ONE_BY_ONE - 3;
+        let one_in_hundreds = |offset: i64| offset < 100_000 && offset != next_readable;
+        assert_eq!(found(one_in_hundreds, 2_000_000).0, Found::Corrupt { next_readable });
     }
 
     #[test]
@@ -232,7 +250,7 @@ mod tests {
         let end = 2_000_000;
         assert_eq!(found(|_| true, end).0, Found::Corrupt { next_readable: end });
         let (one, questions) = found(|offset| offset != 1_999_998, end);
-        assert!(questions <= MOST_QUESTIONS + 50, "{questions}");
+        assert!(questions < 400, "{questions}");
         assert!(matches!(one, Found::Corrupt { next_readable: 1_999_998 | 2_000_000 }), "{one:?}");
         let a_fiftieth = |offset: i64| !(700_000..740_000).contains(&offset);
         assert_eq!(found(a_fiftieth, end).0, Found::Corrupt { next_readable: 700_000 });
