@@ -15,18 +15,24 @@ const SEEN: Duration = Duration::from_secs(60);
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_topic_that_is_deleted_is_named_and_read_from_its_first_record_once_it_is_there_again() {
     // Long enough to write something before the group knows of the topic: the latest would skip it.
-    deleted_and_created_again("topic-deleted", 30, 5_000);
+    deleted_and_created_again("topic-deleted", 30, 5_000, false);
 }
 
 #[test]
 #[ignore = "needs Java and Maven: run ./test.sh"]
 fn a_new_log_that_holds_the_position_in_the_deleted_one_is_read_from_its_first_record_too() {
     // The group does not hear of the deletion, and goes on with the partition that it has.
-    deleted_and_created_again("topic-regrown", 60, 300_000);
+    deleted_and_created_again("topic-regrown", 60, 300_000, false);
+}
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn a_topic_that_the_group_has_given_up_in_between_is_read_from_its_first_record_too() {
+    deleted_and_created_again("topic-given-up", 60, 5_000, true);
 }
 
 /// The position in the deleted log is 50. The second partition is empty, before and after.
-fn deleted_and_created_again(test: &str, records: usize, metadata_refresh_ms: u32) {
+fn deleted_and_created_again(test: &str, records: usize, metadata_refresh_ms: u32, given_up: bool) {
     let broker = KafkaBroker::shared();
     let scene = scene(test);
     let (topic, other) = (scene.topic("versioned", 2), scene.topic("platform", 1));
@@ -47,6 +53,9 @@ fn deleted_and_created_again(test: &str, records: usize, metadata_refresh_ms: u3
     let gone = format!(r#""topics":"{topic} does not exist any more"#);
     wait_until("readiness to name the topic", SEEN, || relay.says_no(&[&gone]));
     assert_eq!(relay.get("/livez").map(|(status, _)| status), Some(200), "a restart would not help");
+    if given_up {
+        wait_until("the group to hear of it", SEEN, || relay.assigned() == Some(1));
+    }
 
     assert!(broker.create_topic(&topic, 2), "it was deleted");
     scene.feeder().change_logs(&topic, 1, records);

@@ -153,7 +153,11 @@ impl CommitLoop {
         }
         self.rung.store(false, Ordering::Release);
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.iter().any(|one| one.epoch.committed_offset().is_none())
+        // One whose log is gone has none and owes none.
+        let owes = |one: &Committable| {
+            one.epoch.committed_offset().is_none() && one.epoch.uncommitted_watermark().is_some()
+        };
+        live.iter().any(owes)
     }
 
     /// The last commit of assignments that are being given up. Whether all of it was confirmed. The polling

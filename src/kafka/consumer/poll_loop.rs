@@ -288,7 +288,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let paused = self.slots.iter().filter(|slot| slot.paused).count();
         reports.paused(paused, std::mem::take(&mut self.pauses));
         self.tend_gaps();
-        self.tend_topics();
+        if self.stop_by.is_none() {
+            self.tend_topics();
+        }
         if let Some(statistics) = self.consumer.context().take_statistics() {
             self.report_statistics(&statistics);
         }

@@ -54,14 +54,20 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let sources: Vec<TopicPartition> = moves.iter().map(|start| start.source.clone()).collect();
         self.resume_before_leaving(&sources);
         self.report_received();
+        let mut replaced = BTreeSet::new();
         for slot in self.slots.remove(&sources) {
+            if slot.epoch.is_replaced() {
+                replaced.insert(slot.source().clone());
+            }
             slot.epoch.close();
         }
         for Start { source, offset, .. } in &moves {
             tracing::info!(partition = %source, offset, "assigned again");
             self.doubts.has_moved(source, *offset);
         }
-        let slots: Vec<Slot> = moves.iter().map(|start| self.open_slot(start)).collect();
+        let open =
+            |start: &Start| Slot { begun_anew: replaced.contains(&start.source), ..self.open_slot(start) };
+        let slots: Vec<Slot> = moves.iter().map(open).collect();
         self.slots.add(slots);
         self.committer.watch(self.slots.committables());
         self.reassign(&sources).map_err(ConsumerError::Assignment)

@@ -134,7 +134,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         for slot in &removed {
             slot.epoch.close();
             self.parts.reports.forgotten(slot.source());
-            if slot.epoch.committed_offset().is_none() {
+            if slot.epoch.last_confirmed().is_none() {
                 tracing::warn!(partition = %slot.source(), "given up before its starting position could be committed");
             }
         }

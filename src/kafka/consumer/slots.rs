@@ -37,6 +37,9 @@ pub(super) struct Slot {
     /// Whether the log that was read is gone with its topic: nothing is taken then until the new one is begun. Belongs
     /// to this assignment, as all of this: the next one begins where Kafka's answers say.
     pub(super) log_deleted: bool,
+    /// Whether it is the log of a topic that was created again, begun while it was assigned: what Kafka has forgotten of
+    /// other partitions says nothing of this one.
+    pub(super) begun_anew: bool,
     /// Records received and not reported yet.
     pub(super) received: u64,
 }
@@ -56,6 +59,7 @@ impl Slot {
             gap: None,
             acknowledged: false,
             log_deleted: false,
+            begun_anew: false,
             received: 0,
         }
     }
@@ -79,7 +83,8 @@ pub(super) struct Slots {
     /// one of its partitions is assigned, so this is emptied at every change of the assignment.
     by_address: HashMap<(usize, i32), usize>,
     last: Option<((usize, i32), usize)>,
-    /// Partitions that were given up, and what the group had committed of each by then.
+    /// Partitions that were given up, or assigned again, and what Kafka had confirmed of each by then, also if it had
+    /// forgotten that since.
     left_at: BTreeMap<TopicPartition, i64>,
 }
 
@@ -125,13 +130,13 @@ impl Slots {
             .into_iter()
             .partition(|slot: &Slot| partitions.contains(slot.source()));
         self.slots = kept;
-        let committed =
-            removed.iter().filter_map(|slot| Some((slot.source().clone(), slot.epoch.committed_offset()?)));
-        self.left_at.extend(committed);
+        let confirmed =
+            removed.iter().filter_map(|slot| Some((slot.source().clone(), slot.epoch.last_confirmed()?)));
+        self.left_at.extend(confirmed);
         removed
     }
 
-    /// What the group had committed of this partition when it was last given up here, if anything.
+    /// What Kafka had confirmed of this partition when it was last given up here, if anything.
     pub(super) fn left_at(&self, source: &TopicPartition) -> Option<i64> {
         self.left_at.get(source).copied()
     }
@@ -234,6 +239,15 @@ mod tests {
         slots.remove(&[source(0), source(1)]);
         assert_eq!(slots.left_at(&source(0)), Some(3));
         assert_eq!(slots.left_at(&source(1)), None, "nobody has committed anything of it");
+
+        let mut slots = moved(5);
+        slots.iter().for_each(|slot| slot.epoch.log_is_deleted());
+        slots.remove(&[source(0)]);
+        assert_eq!(
+            slots.left_at(&source(0)),
+            Some(3),
+            "so that the next assignment finds that Kafka has forgotten it"
+        );
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Looking {
     pub(super) fn start(settings: &ConsumerSettings, shared: Arc<Mutex<Known>>) -> std::io::Result<Self> {
         let (alive, ended) = bounded::<()>(0);
         let (tell, looks) = unbounded();
-        let mut looker = Looker { settings: settings.clone(), client: None, unreadable: BTreeMap::new() };
+        let mut looker =
+            Looker { settings: settings.clone(), client: None, unreadable: BTreeMap::new(), told: false };
         thread::Builder::new().name("topics".to_owned()).spawn(move || {
             loop {
                 // Not held while it looks: that may take as long as a request does.
@@ -95,6 +96,8 @@ struct Looker {
     client: Option<RelayConsumer>,
     /// What cannot be read, as far as that is known.
     unreadable: BTreeMap<Arc<str>, Unreadable>,
+    /// It was said that something cannot be found out.
+    told: bool,
 }
 
 impl Looker {
@@ -119,17 +122,24 @@ impl Looker {
         }
         was_gone.extend(gone(&self.unreadable));
         let forgotten = self.forgotten(known, &was_gone);
-        let new_logs = self.new_logs(known);
-        if let Some(error) = forgotten.as_ref().err().or(new_logs.as_ref().err()) {
-            tracing::warn!("cannot find out whether a topic was deleted: {error}; trying again");
-            over = false;
+        let (new_logs, unanswered) = self.new_logs(known);
+        let failed = forgotten.as_ref().err().or(unanswered.as_ref());
+        over &= failed.is_none();
+        match failed {
+            Some(error) if !std::mem::replace(&mut self.told, true) => {
+                tracing::warn!(
+                    "cannot find out what has become of a topic that was deleted: {error}; trying again"
+                );
+            }
+            Some(_) => {}
+            None => self.told = false,
         }
         let unreadable: Vec<_> = self
             .unreadable
             .iter()
             .map(|(topic, why)| UnreadableTopic { topic: Arc::clone(topic), why: *why })
             .collect();
-        let (forgotten, new_logs) = (forgotten.unwrap_or_default(), new_logs.unwrap_or_default());
+        let forgotten = forgotten.unwrap_or_default();
         over &= unreadable.is_empty() && forgotten.is_empty() && known.deleted.is_empty();
         Look { unreadable, forgotten, new_logs, over }
     }
@@ -157,22 +167,36 @@ impl Looker {
         Ok(asked.iter().filter(|(source, _)| is_deleted(source)).map(|(_, epoch)| *epoch).collect())
     }
 
-    /// The limits of the logs that are there in the place of deleted ones.
-    fn new_logs(&self, known: &Known) -> Result<BTreeMap<TopicPartition, (i64, i64)>, StartError> {
-        let mut logs = BTreeMap::new();
-        let Some(consumer) = &self.client else { return Ok(logs) };
-        let look_ups = LookUps { consumer, stopped: &|| false, deadline: Instant::now() + ANSWER };
+    /// The limits of the logs that are there in the place of deleted ones, as far as Kafka says them, and what it said
+    /// for another topic.
+    fn new_logs(&self, known: &Known) -> (BTreeMap<TopicPartition, (i64, i64)>, Option<StartError>) {
+        let (mut logs, mut failed) = (BTreeMap::new(), None);
+        let Some(consumer) = &self.client else { return (logs, failed) };
         let topics: BTreeSet<&Arc<str>> = known.deleted.iter().map(|source| &source.topic).collect();
         for topic in topics.into_iter().filter(|topic| !self.unreadable.contains_key(*topic)) {
-            // It may have fewer than before.
-            let count = look_ups.partition_count(topic)?;
-            let is_there = |source: &&TopicPartition| source.topic == *topic && source.partition < count;
-            let sources: Vec<TopicPartition> = known.deleted.iter().filter(is_there).cloned().collect();
-            let limits = look_ups.watermarks(&sources)?;
-            logs.extend(sources.into_iter().zip(limits));
+            // One that has no leader yet holds up no other.
+            match new_logs_of(consumer, topic, &known.deleted) {
+                Ok(limits) => logs.extend(limits),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(logs)
+        (logs, failed)
     }
+}
+
+/// The limits of those of the deleted logs of a topic that are there again.
+fn new_logs_of(
+    consumer: &RelayConsumer,
+    topic: &Arc<str>,
+    deleted: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, (i64, i64)>, StartError> {
+    let look_ups = LookUps { consumer, stopped: &|| false, deadline: Instant::now() + ANSWER };
+    // It may have fewer than before.
+    let count = look_ups.partition_count(topic)?;
+    let is_there = |source: &&TopicPartition| source.topic == *topic && source.partition < count;
+    let sources: Vec<TopicPartition> = deleted.iter().filter(is_there).cloned().collect();
+    let limits = look_ups.watermarks(&sources)?;
+    Ok(sources.into_iter().zip(limits).collect())
 }
 
 pub(super) fn locked(known: &Mutex<Known>) -> MutexGuard<'_, Known> {

@@ -140,6 +140,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
                 tracing::info!("every topic can be read again");
             }
             self.parts.reports.unreadable(unreadable);
+            // Gone a second time, perhaps.
+            let is_gone = |slot: &&mut Slot| unreadable.iter().any(|gone| gone.topic == slot.source().topic);
+            self.slots.iter_mut().filter(is_gone).for_each(|slot| slot.begun_anew = false);
         }
         self.note_deleted_logs(&forgotten);
         self.begin_new_logs(new_logs);
@@ -157,7 +160,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
 
     /// Some topic cannot be read, or may be another one than the one that was: all are tried until that is over.
     pub(super) fn doubt_topics(&mut self) {
-        let committed = self.slots.iter().filter(|slot| slot.epoch.committed_offset().is_some());
+        let was_read = |slot: &&Slot| slot.epoch.committed_offset().is_some() && !slot.begun_anew;
+        let committed = self.slots.iter().filter(was_read);
         let committed = committed.map(|slot| (slot.source().clone(), slot.epoch.number())).collect();
         locked(&self.topics.known).committed = committed;
         self.topics.look(&self.parts.settings);

@@ -140,7 +140,7 @@ pub(in crate::kafka) fn look_up(
             Beginning::CreatedAgain => {
                 tracing::warn!(
                     partition = %source,
-                    "Kafka has forgotten what was committed of this topic, as it does when a topic is deleted: what the partition holds now is read from its first record"
+                    "Kafka has forgotten what was committed of this topic, as it does when a topic is deleted, or some of it: what the partition holds now is read from its first record"
                 );
                 whole.push(starts.len());
             }
