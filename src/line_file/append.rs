@@ -48,7 +48,7 @@ pub struct LineFile {
     options: LineFileOptions,
     file: File,
     identity: Identity,
-    /// The file system of the directory.
+    /// The file system of the directory when the file was opened: only there are lines to go.
     device: u64,
     looked_at_the_path: Option<Instant>,
     /// Length of the file after our own last append; another length means another writer, or a
@@ -159,7 +159,6 @@ impl LineFile {
             // Renamed or removed while we were not looking, perhaps with its directory.
             let directory = directory_of(&self.path);
             directory::create_again(directory, self.device, self.options)?;
-            self.device = directory::device_of(directory)?;
             let owner = Some(Owner::of_metadata(&self.file.metadata()?));
             self.file = open_for_appending(&self.path, LineFileOptions { owner, ..self.options })?;
             self.identity = Identity::of(&self.file.metadata()?);

@@ -40,14 +40,20 @@ pub(super) fn create(directory: &Path, options: LineFileOptions) -> io::Result<(
     Ok(())
 }
 
-/// Makes a directory again that was removed, or moved away, while a file in it was written to. Not where it stood on
-/// another file system, `device`, than what is left above it: then the volume is gone, and the lines must not go to
-/// what lies below it.
+/// Makes a directory again that was removed, or moved away, while a file in it was written to. Not where it, or what
+/// is left above it, is on another file system than `device`, on which it stood: then the volume is gone, and the lines
+/// must not go to what lies below it. Nor to a volume that took its place: whether it is meant, only a start can tell.
 pub(super) fn create_again(directory: &Path, device: u64, options: LineFileOptions) -> io::Result<()> {
-    if directory.exists() {
-        return Ok(());
-    }
     let shown = directory.display();
+    if directory.exists() {
+        if device_of(directory)? == device {
+            return Ok(());
+        }
+        let text = format!(
+            "its directory {shown} is on another file system than before: is the volume mounted? If another one is meant to be there, restart"
+        );
+        return Err(io::Error::new(ErrorKind::NotFound, text));
+    }
     let above = directory.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("."));
     if device_of(above)? != device {
         let text = format!(
@@ -80,6 +86,15 @@ mod tests {
         assert!(!volume.path().join("a").exists());
         create_again(&directory, device, LineFileOptions::default()).unwrap();
         assert!(directory.is_dir());
+    }
+
+    #[test]
+    fn the_empty_directory_below_a_volume_that_is_gone_is_not_taken_for_it() {
+        let mount_point = tempfile::tempdir().unwrap();
+        let device = device_of(mount_point.path()).unwrap();
+        let error = create_again(mount_point.path(), device + 1, LineFileOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("is the volume mounted?"), "{error}");
+        create_again(mount_point.path(), device, LineFileOptions::default()).unwrap();
     }
 
     #[test]

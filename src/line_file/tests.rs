@@ -201,6 +201,35 @@ fn a_directory_that_was_removed_is_made_again_with_the_rights_that_it_had() {
 }
 
 #[test]
+fn lines_wait_while_another_file_system_stands_where_the_directory_was() {
+    let on = |place: &str| {
+        tempfile::tempdir_in(place).ok().map(|made| (made.path().metadata().unwrap().dev(), made))
+    };
+    let (Some((device, volume)), Some((other, below))) = (on("."), on("/dev/shm")) else { return };
+    if device == other {
+        println!("one file system is all that there is: not tested");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mount_point = directory.path().join("letters");
+    let mount = |what: &Path| {
+        let _ = fs::remove_file(&mount_point);
+        std::os::unix::fs::symlink(what, &mount_point).unwrap();
+    };
+    mount(volume.path());
+    let mut file = LineFile::open(mount_point.join("failed_events.log"), DURABLE).unwrap();
+    mount(below.path());
+    for _ in 0..2 {
+        let error = file.append(b"{\"a\":1}\n").unwrap_err().to_string();
+        assert!(error.ends_with("If another one is meant to be there, restart"), "{error}");
+    }
+    assert_eq!(fs::read_dir(below.path()).unwrap().count(), 0, "nothing is left where the volume was");
+    mount(volume.path());
+    file.append(b"{\"a\":1}\n").unwrap();
+    assert_eq!(text(volume.path().join("failed_events.log")), "{\"a\":1}\n");
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_again_is_an_error_until_it_can() {
     let directory = tempfile::tempdir().unwrap();
     let volume = directory.path().join("volume");
