@@ -21,7 +21,8 @@ struct Said {
 }
 
 impl Complaints {
-    /// Notes a complaint, word for word. `Some` if it is to be logged: with how many like it were not since it was logged last.
+    /// Notes a complaint, word for word. `Some` if it is to be logged: with how many like it were not since it was
+    /// logged last.
     pub(super) fn note(&self, reason: &str) -> Option<u64> {
         self.note_at(reason, Instant::now())
     }
@@ -47,9 +48,24 @@ impl Complaints {
     }
 }
 
-/// A complaint as it is compared: "after 3ms in state CONNECT" and "after 4ms" say the same.
-pub(super) fn without_numbers(reason: &str) -> String {
-    reason.chars().filter(|c| !c.is_ascii_digit()).collect()
+/// A complaint as it is compared: "(after 3ms in state CONNECT)" and "(after 4ms in state CONNECT, 30 identical
+/// error(s) suppressed)" say the same. Other numbers do not: they tell brokers, topics and partitions apart.
+pub(super) fn without_counts(reason: &str) -> String {
+    let mut told = reason.to_owned();
+    if let Some(end) = told.find(" identical error(s) suppressed")
+        && let Some(start) = told[..end].rfind(", ")
+        && told[start + 2..end].bytes().all(|byte| byte.is_ascii_digit())
+    {
+        told.replace_range(start..end + " identical error(s) suppressed".len(), "");
+    }
+    let mut parts = told.split("after ");
+    let mut compared = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let behind = part.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        compared.push_str("after ");
+        compared.push_str(if behind.starts_with("ms") { behind } else { part });
+    }
+    compared
 }
 
 /// ` (and 59 more like it since it was last logged)`, where there were any.
@@ -69,7 +85,7 @@ mod tests {
         let complaints = Complaints::default();
         let begin = Instant::now();
         let note = |reason: &str, seconds| {
-            complaints.note_at(&without_numbers(reason), begin + Duration::from_secs(seconds))
+            complaints.note_at(&without_counts(reason), begin + Duration::from_secs(seconds))
         };
         assert_eq!(note("broker: refused (after 3ms in state CONNECT)", 0), Some(0));
         assert_eq!(note("broker: refused (after 41ms in state CONNECT)", 1), None);
@@ -81,5 +97,37 @@ mod tests {
         assert_eq!(complaints.0.lock().unwrap().len(), 1, "no more is kept than what may come again");
         assert_eq!(more(0), "");
         assert_eq!(more(2), " (and 2 more like it since it was last logged)");
+    }
+    #[test]
+    fn complaints_of_different_brokers_or_topics_are_different() {
+        let compared = [
+            "kafka-1:9092/1: Connect failed: Connection refused (after 3ms in state CONNECT)",
+            "kafka-2:9092/2: Connect failed: Connection refused (after 3ms in state CONNECT)",
+            "Metadata_v1 [0]: Broker: Topic authorization failed",
+            "Metadata_v2 [0]: Broker: Topic authorization failed",
+            "1/2 brokers are down",
+            "2/2 brokers are down",
+        ]
+        .map(without_counts);
+        let different: std::collections::HashSet<_> = compared.iter().collect();
+        assert_eq!(different.len(), compared.len(), "{compared:?}");
+    }
+
+    #[test]
+    fn how_long_it_took_and_how_often_it_came_is_not_compared() {
+        for (reason, compared) in [
+            (
+                "b:9092/1: refused (after 3ms in state CONNECT)",
+                "b:9092/1: refused (after ms in state CONNECT)",
+            ),
+            (
+                "b:9092/1: refused (after 41ms in state CONNECT, 30 identical error(s) suppressed)",
+                "b:9092/1: refused (after ms in state CONNECT)",
+            ),
+            ("in flight (after 61003ms, timeout #0)", "in flight (after ms, timeout #0)"),
+            ("look after 3 brokers after 4ms and after 5", "look after 3 brokers after ms and after 5"),
+        ] {
+            assert_eq!(without_counts(reason), compared);
+        }
     }
 }

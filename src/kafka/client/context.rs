@@ -19,7 +19,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::complaints::{Complaints, more, without_numbers};
+use super::complaints::{Complaints, more, without_counts};
 use super::error::ConsumerError;
 use super::outage::{Outage, Told};
 use crate::event::TopicPartition;
@@ -155,7 +155,7 @@ impl RelayContext {
     /// Tells of an error in librdkafka's words, or not at all, where the log has it.
     fn complain(&self, error: &dyn Display, reason: &str) {
         let pipeline = self.pipeline.as_str();
-        match self.complaints.note(&without_numbers(reason)) {
+        match self.complaints.note(&without_counts(reason)) {
             Some(left_out) => {
                 tracing::warn!(target: "librdkafka", pipeline, %error, "{reason}{}", more(left_out));
             }
