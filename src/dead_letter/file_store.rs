@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::line::line_of;
-use super::outage::Outage;
 use super::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::line_file::{Durability, LineFile, LineFileOptions, LineWriter, Owner, Rotation};
 
@@ -33,7 +32,6 @@ const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect(
 #[derive(Debug)]
 pub struct FileStore {
     writer: LineWriter,
-    pub(super) outage: Outage,
 }
 
 impl FileStore {
@@ -55,7 +53,7 @@ impl FileStore {
                 LineWriter::start(file, "dead-letters")
             })
             .map_err(|source| StoreError::File { path, source })?;
-        Ok(Self { writer, outage: Outage::default() })
+        Ok(Self { writer })
     }
 
     /// The file that letters are written to.
@@ -75,11 +73,7 @@ impl DeadLetterStore for FileStore {
             Ok(line) => self.writer.append(line).await,
             Err(error) => Err(error.into()),
         };
-        stored.map_err(|source| {
-            let error = StoreError::File { path: self.path().to_owned(), source };
-            self.outage.failed(letter.pipeline, &error);
-            error
-        })
+        stored.map_err(|source| StoreError::File { path: self.path().to_owned(), source })
     }
 }
 

@@ -11,7 +11,6 @@ mod journal;
 mod letter;
 mod line;
 mod lineage;
-mod outage;
 mod receipt;
 #[cfg(test)]
 mod read_back_tests;

@@ -7,7 +7,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::headers::LetterHeaders;
-use super::outage::Outage;
 use super::{DeadLetter, DeadLetterStore, FileStore, StoreError, StorePlace};
 use crate::kafka::{OutgoingRecord, Producer, is_about_the_record, is_too_large};
 
@@ -27,14 +26,13 @@ pub struct TopicStore {
     topic: String,
     producer: Arc<Producer>,
     file: FileStore,
-    outage: Outage,
 }
 
 impl TopicStore {
     /// A store that writes to `topic`, and to `file` what the topic does not take. Does not touch the
     /// network: [`DeadLetterStore::probe`] does.
     pub fn new(topic: impl Into<String>, producer: Producer, file: FileStore) -> Self {
-        Self { topic: topic.into(), producer: Arc::new(producer), file, outage: Outage::default() }
+        Self { topic: topic.into(), producer: Arc::new(producer), file }
     }
 
     async fn send(&self, letter: &DeadLetter<'_>, headers: &LetterHeaders) -> Result<(), KafkaError> {
@@ -94,11 +92,7 @@ impl DeadLetterStore for TopicStore {
         let error = match sent {
             Ok(()) => return Ok(()),
             Err(error) if is_about_the_record(&error) => error,
-            Err(error) => {
-                let error = self.why_not(error).await;
-                self.outage.failed(letter.pipeline, &error);
-                return Err(error);
-            }
+            Err(error) => return Err(self.why_not(error).await),
         };
         let advice = if is_too_large(&error) {
             "raise the topic's max.message.bytes"

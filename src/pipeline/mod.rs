@@ -8,6 +8,7 @@ mod build;
 mod failures_told;
 mod inspection;
 mod give_up;
+mod outage;
 mod preview;
 mod registry_watch;
 mod replay;

@@ -1,33 +1,43 @@
-//! A store that takes no letters for longer than a moment.
+//! A store that takes no dead letters for longer than a moment.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use super::StoreError;
 
 /// How often a failure that lasts is told again. Whoever waits for the store tells the first one. Letters are tried
 /// again every second or so, so a failure that comes later than this after the last one is another one.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Repeats in the log that letters cannot be stored, for as long as that lasts, however many wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outage {
-    pub(super) lasting: Mutex<Option<Lasting>>,
+    tell_again: Duration,
+    lasting: Mutex<Option<Lasting>>,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self::told_again_after(TELL_AGAIN)
+    }
 }
 
 /// A failure that may last, and when it was told last.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lasting {
+struct Lasting {
     failed: Instant,
     told: Instant,
 }
 
 impl Outage {
+    /// One that is told again once it has lasted for so long.
+    pub(super) fn told_again_after(tell_again: Duration) -> Self {
+        Self { tell_again, lasting: Mutex::default() }
+    }
+
     /// A letter could not be stored, or not yet. Its attempt may have taken long: brokers that are away take ten
-    /// seconds to be given up.
-    pub(super) fn failed(&self, pipeline: &str, error: &StoreError) {
+    /// seconds to be given up, and a disk that hangs has not even refused it.
+    pub(super) fn goes_on(&self, pipeline: &str, why: &str) {
         if self.is_to_be_told_again(Instant::now()) {
-            tracing::error!(pipeline, "dead letters still wait: {}", error.while_waiting());
+            tracing::error!(pipeline, "dead letters still wait: {why}");
         }
     }
 
@@ -35,8 +45,8 @@ impl Outage {
         // Nothing panics while it holds this lock.
         let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
         let since = |then: Instant| now.saturating_duration_since(then);
-        let told = lasting.filter(|before| since(before.failed) < TELL_AGAIN).map(|before| before.told);
-        let again = told.is_some_and(|told| since(told) >= TELL_AGAIN);
+        let told = lasting.filter(|before| since(before.failed) < self.tell_again).map(|before| before.told);
+        let again = told.is_some_and(|told| since(told) >= self.tell_again);
         let told = told.filter(|_| !again).unwrap_or(now);
         *lasting = Some(Lasting { failed: now, told });
         again

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::outage::Outage;
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError};
 use crate::telemetry::{Condition, PipelineHealth};
 
@@ -16,19 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct WaitingLetters {
     patience: Duration,
+    outage: Outage,
     count: Mutex<usize>,
 }
 
 impl Default for WaitingLetters {
     fn default() -> Self {
-        Self::with_patience(PATIENCE)
+        Self::new(PATIENCE, Outage::default())
     }
 }
 
 impl WaitingLetters {
-    /// A store that takes longer than `patience` is told.
-    pub(super) fn with_patience(patience: Duration) -> Self {
-        Self { patience, count: Mutex::new(0) }
+    /// A store that takes longer than `patience` is told, and again as `outage` says.
+    pub(super) fn new(patience: Duration, outage: Outage) -> Self {
+        Self { patience, outage, count: Mutex::new(0) }
     }
 
     /// Nothing panics while it holds this lock.
@@ -61,7 +63,7 @@ impl<'a> Storing<'a> {
         let mut answer = store.store(letter);
         loop {
             if let Ok(answer) = timeout(self.letters.patience, &mut answer).await {
-                return answer;
+                return answer.inspect_err(|error| self.goes_on(&error.while_waiting()));
             }
             let place = store.place();
             let text = format!(
@@ -72,8 +74,14 @@ impl<'a> Storing<'a> {
             if !self.waits {
                 tracing::warn!(pipeline = self.health.name(), "{text}");
             }
+            self.goes_on(&text);
             self.waits(text);
         }
+    }
+
+    /// Repeats in the log now and then why letters wait.
+    fn goes_on(&self, why: &str) {
+        self.letters.outage.goes_on(self.health.name(), why);
     }
 
     /// The letter can't be stored for now.

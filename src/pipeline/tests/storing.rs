@@ -7,14 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{PATIENCE, Scripted, delivery, end_of, parts, registry, spawn, stages};
+use super::{PATIENCE, Scripted, delivery, end_of, log_lines, parts, registry, spawn, stages};
 use crate::action::ActionError;
 use crate::dead_letter::{DeadLetter, DeadLetterStore, StoreError, StorePlace};
 use crate::delivery::{Processed, Processor as _};
 use crate::event::Outcome;
+use crate::pipeline::outage::Outage;
 use crate::pipeline::stages::{Parts, Stages};
 use crate::pipeline::storing::WaitingLetters;
 use crate::telemetry::{Condition, HealthBoard, PipelineState};
+
+/// Longer than the wait before a letter is tried again.
+const TELL_AGAIN: Duration = Duration::from_secs(2);
 
 /// Fails, hangs or stores, as the test says.
 #[derive(Default)]
@@ -55,7 +59,8 @@ async fn refusing(store: &Arc<Store>) -> (Arc<Stages>, HealthBoard) {
         health.holds(met);
     }
     assert!(board.readiness().ready);
-    let waiting_letters = WaitingLetters::with_patience(Duration::from_millis(20));
+    let outage = Outage::told_again_after(TELL_AGAIN);
+    let waiting_letters = WaitingLetters::new(Duration::from_millis(20), outage);
     let dead_letters: Arc<dyn DeadLetterStore> = Arc::clone(store) as _;
     let stages = stages(Parts { dead_letters, health, waiting_letters, ..parts });
     // The registry goes: its schema has to be known by then.
@@ -121,4 +126,27 @@ async fn a_store_that_hangs_is_told_while_it_is_waited_for() {
     let processed = tokio::time::timeout(PATIENCE, storing).await.unwrap().unwrap();
     assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(..))), "{processed:?}");
     assert!(board.readiness().ready, "{:?}", board.readiness());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_or_hangs_is_repeated_in_the_log_for_as_long_as_that_lasts() {
+    let store = Arc::new(Store::default());
+    let (stages, _board) = refusing(&store).await;
+    let log = log_lines::keep();
+    let until_repeated = async |words: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while log.containing(&format!("dead letters still wait: {words}")).is_empty() {
+            assert!(Instant::now() < deadline, "{:?}", log.containing(""));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    store.hangs.store(true, Ordering::Relaxed);
+    let storing = spawn(&stages, delivery(1));
+    until_repeated("storing a dead letter in letters.log has taken").await;
+    store.full.store(true, Ordering::Relaxed);
+    store.hangs.store(false, Ordering::Relaxed);
+    until_repeated("cannot store a dead letter in letters.log: ").await;
+    store.full.store(false, Ordering::Relaxed);
+    let processed = tokio::time::timeout(PATIENCE, storing).await.unwrap().unwrap();
+    assert!(matches!(processed, Processed::Ended(Outcome::DeadLettered(..))), "{processed:?}");
 }
