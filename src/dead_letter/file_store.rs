@@ -26,6 +26,9 @@ const ROTATE_AFTER_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect(
 /// **A directory that is removed** while the pipeline runs is made again, with the rights that it is made with at
 /// the start, unless its volume is gone.
 ///
+/// **Made by root** where the directory is another user's, as by a replay, it belongs to that user, and so do the
+/// directories made for it.
+///
 /// **Several writers.** Replicas of a pipeline may share the file on a volume that has locks.
 ///
 /// Dropping the store ends its thread once the letters handed in are stored.
@@ -43,7 +46,7 @@ impl FileStore {
     /// [`StoreError::File`]: the pipeline must not start, since it could lose what it fails at.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
-        let owner = Owner::of_private_directory(&path);
+        let owner = Owner::of_directory(&path);
         let rotation = Some(Rotation { after_bytes: ROTATE_AFTER_BYTES, keep: None });
         let options = LineFileOptions { durability: Durability::Machine, private: true, rotation, owner };
         let writer = LineFile::open(&path, options)

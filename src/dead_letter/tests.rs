@@ -161,22 +161,29 @@ async fn a_store_that_failed_goes_on_by_itself_and_has_each_letter_once() {
 }
 
 #[tokio::test]
-async fn a_store_in_a_private_directory_belongs_to_whom_the_directory_does_also_where_root_makes_it() {
+async fn a_store_that_root_makes_belongs_to_whom_its_directory_does() {
     if !rustix::process::geteuid().is_root() {
         println!("only root may give files away: not tested");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("p/failed_events.log");
-    for (mode, owner) in [(0o700, 12_345), (0o755, 0)] {
-        let private = path.parent().unwrap();
-        fs::create_dir(private).unwrap();
-        std::os::unix::fs::chown(private, Some(12_345), Some(23_456)).unwrap();
-        fs::set_permissions(private, fs::Permissions::from_mode(mode)).unwrap();
-        drop(FileStore::open(&path).unwrap());
-        assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{mode:o}");
-        fs::remove_dir_all(private).unwrap();
+    let theirs = directory.path().join("letters");
+    for mode in [0o700, 0o755] {
+        for made in ["failed_events.log", "a/b/failed_events.log"] {
+            fs::create_dir(&theirs).unwrap();
+            std::os::unix::fs::chown(&theirs, Some(12_345), Some(23_456)).unwrap();
+            fs::set_permissions(&theirs, fs::Permissions::from_mode(mode)).unwrap();
+            drop(FileStore::open(theirs.join(made)).unwrap());
+            for made in Path::new(made).ancestors() {
+                let found = fs::metadata(theirs.join(made)).unwrap();
+                assert_eq!((found.uid(), found.gid()), (12_345, 23_456), "{} {mode:o}", made.display());
+            }
+            fs::remove_dir_all(&theirs).unwrap();
+        }
     }
+    let of_root = directory.path().join("p/failed_events.log");
+    drop(FileStore::open(&of_root).unwrap());
+    assert_eq!(fs::metadata(&of_root).unwrap().uid(), 0);
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ pub struct LineFileOptions {
     pub private: bool,
     /// When the file is put aside; `None` lets it grow.
     pub rotation: Option<Rotation>,
-    /// Whom the file belongs to if it has to be made, as far as this process may give it away. One that takes the
-    /// place of another belongs to whom that one did.
+    /// Whom the file, and the directories above it, belong to if they have to be made, as far as this process may
+    /// give them away. A file that takes the place of another belongs to whom that one did.
     pub owner: Option<Owner>,
 }
 

@@ -1,13 +1,20 @@
 //! The directory in which a file stands: making it, and making it again.
 
-use std::fs::{DirBuilder, File, metadata};
+use std::fs::{File, metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::append::{Durability, LineFileOptions};
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
 
-const PRIVATE_DIRECTORY: u32 = 0o700;
+use super::append::{Durability, LineFileOptions};
+use super::owner::Owner;
+
+const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
+
+/// The process's umask takes from it.
+const SHARED_DIRECTORY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
 /// The directory in which a file stands; `.` for a bare name.
 pub(super) fn directory_of(path: &Path) -> &Path {
@@ -25,12 +32,10 @@ pub(super) fn device_of(directory: &Path) -> io::Result<u64> {
 /// Makes the directory, and those above it, where they are missing.
 pub(super) fn create(directory: &Path, options: LineFileOptions) -> io::Result<()> {
     let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    if options.private {
-        builder.mode(PRIVATE_DIRECTORY);
+    let mode = if options.private { PRIVATE_DIRECTORY } else { SHARED_DIRECTORY };
+    for directory in missing.iter().rev().filter(|missing| !missing.as_os_str().is_empty()) {
+        make(directory, mode, options.owner)?;
     }
-    builder.create(directory)?;
     if options.durability == Durability::Machine {
         // A directory outlives a crash only once the one above it has been synced.
         for created in missing.iter().filter(|created| !created.as_os_str().is_empty()) {
@@ -38,6 +43,27 @@ pub(super) fn create(directory: &Path, options: LineFileOptions) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// Makes one directory. It belongs to `owner`, as far as this process may give it away.
+fn make(directory: &Path, mode: Mode, owner: Option<Owner>) -> io::Result<()> {
+    // `..` of one that has just been made.
+    let Some(name) = directory.file_name() else { return Ok(()) };
+    // All by what is open, so that whoever may write above it can't have another directory given away.
+    let only_found = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = rustix::fs::open(directory_of(directory), only_found, Mode::empty())?;
+    match rustix::fs::mkdirat(&above, name, mode) {
+        // Another process was faster.
+        Err(Errno::EXIST) if directory.is_dir() => return Ok(()),
+        made => made?,
+    }
+    let Some(owner) = owner else { return Ok(()) };
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(&above, name, flags, Mode::empty())?;
+    let is_empty = Dir::read_from(&made)?
+        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
+    // One with something in it was put in the place of ours.
+    if is_empty { owner.give(&made.into(), directory) } else { Ok(()) }
 }
 
 /// Makes a directory again that was removed, or moved away, while a file in it was written to. Not where it, or what

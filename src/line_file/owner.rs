@@ -22,19 +22,24 @@ impl Owner {
         std::fs::metadata(path).ok().map(|metadata| Self::of_metadata(&metadata))
     }
 
-    /// Those of the directory in which `path` stands, if nobody but its owner may use it; else `None`. What is made
-    /// there by anybody else, who can only be root, would be of no use to whom the directory is made for.
-    pub fn of_private_directory(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(directory_of(path)).ok()?;
-        (found.mode() & 0o077 == 0).then(|| Self::of_metadata(&found))
+    /// Those of the directory in which `path` stands, or is to stand, where this process is root and they are
+    /// another user's: what root makes there would be of no use to whom the directory is made for.
+    pub fn of_directory(path: &Path) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let owner = directory_of(path)
+            .ancestors()
+            .find_map(|above| Self::of(if above.as_os_str().is_empty() { Path::new(".") } else { above }))?;
+        (owner.user != 0).then_some(owner)
     }
 
     pub(super) fn of_metadata(metadata: &Metadata) -> Self {
         Self { user: metadata.uid(), group: metadata.gid() }
     }
 
-    /// Gives a file to them, where this process may: root may give any, another user hardly one.
-    fn give(self, file: &File, path: &Path) -> io::Result<()> {
+    /// Gives a file or a directory to them, where this process may: root may give any, another user hardly one.
+    pub(super) fn give(self, file: &File, path: &Path) -> io::Result<()> {
         if Self::of_metadata(&file.metadata()?) == self {
             return Ok(());
         }
