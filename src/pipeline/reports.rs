@@ -24,7 +24,8 @@ pub(super) struct PipelineReports {
 }
 
 impl PipelineReports {
-    /// Says once that an action takes long, and once that none does any more: readiness has it meanwhile.
+    /// Says once that an action takes long, and once that none does any more: readiness has it meanwhile. To be called
+    /// again and again, whatever happens.
     fn tell_slow_action(&self) {
         let slow = self.health.in_action().about_long();
         match (slow, self.slow_told.load(Ordering::Relaxed)) {
@@ -44,6 +45,7 @@ impl PipelineReports {
 impl Reports for PipelineReports {
     fn polling(&self) {
         self.health.heartbeat();
+        self.tell_slow_action();
     }
 
     fn connected(&self) {
@@ -102,7 +104,6 @@ impl Reports for PipelineReports {
 
     fn in_flight(&self, events: usize, bytes: usize) {
         self.metrics.in_flight(events, bytes);
-        self.tell_slow_action();
     }
 
     fn rebalanced(&self, kind: RebalanceKind, partitions: usize) {

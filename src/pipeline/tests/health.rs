@@ -185,11 +185,11 @@ fn an_action_that_takes_long_is_logged_once_until_it_is_over() {
     let source = TopicPartition { topic: "PlatformEvent_v1".into(), partition: 3 };
     let began = Instant::now().checked_sub(Duration::from_secs(31)).unwrap();
     let stay = told.health.in_action().enter(Position { source, offset: 10 }, began, 1);
-    (0..3).for_each(|_| told.kafka.in_flight(1, 1));
+    (0..3).for_each(|_| told.kafka.polling());
     let says = log.containing("PlatformEvent_v1[3]@10 has been in its action for 31 s");
     assert!(says.len() == 1 && says[0].contains("WARN"), "{says:?}");
     drop(stay);
-    (0..3).for_each(|_| told.kafka.in_flight(0, 0));
+    (0..3).for_each(|_| told.kafka.polling());
     assert_eq!(log.containing("no event is in its action for longer than 30 s any more").len(), 1);
 }
 
