@@ -9,8 +9,9 @@ use crate::event::{Position, TopicPartition};
 /// An event that is in its action for longer is told.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// The events of one pipeline that are in their action or wait for its next attempt. An action that ends at once
-/// never gets here.
+/// The events of one pipeline whose first attempt has begun and whose last one is not over: in their action, waiting
+/// for its next attempt, or then for a permit (`concurrency`). What waits for a permit before its first attempt is
+/// not among them, and an action that ends at once never gets here.
 #[derive(Debug, Default)]
 pub struct InAction(Mutex<Events>);
 

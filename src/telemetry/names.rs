@@ -69,10 +69,10 @@ pub const DEAD_LETTERED: Metric = metric(
 /// How long an attempt at an action took.
 pub const ACTION_SECONDS: Metric =
     metric("datahub_relay_action_duration_seconds", "Duration of one attempt at an action.");
-/// How long the oldest event has been in its action.
+/// How long the oldest event has been in its action, further attempts and the waits before them included.
 pub const LONGEST_IN_ACTION: Metric = metric(
     "datahub_relay_longest_in_action_seconds",
-    "How long the oldest event has been in its action or waits for its next attempt; 0 if there is none.",
+    "Time since the first attempt of the oldest event in its action or before a further attempt; 0 if there is none.",
 );
 /// How old an event was when its action had succeeded.
 pub const END_TO_END_SECONDS: Metric = metric(
