@@ -33,8 +33,8 @@ impl Watchdog {
         Self { patience, standing: HashMap::new(), barking: false }
     }
 
-    /// Looks at all partitions, whose logs end at `ends` as far as that was looked up. `Some` if what is to be said has changed: why the pipeline stands, or
-    /// that it moves again.
+    /// Looks at all partitions, whose logs end at `ends` as far as that was looked up. `Some` if what is to be said
+    /// has changed: why the pipeline stands, or that it moves again.
     pub(super) fn look<'a>(
         &mut self,
         slots: impl Iterator<Item = &'a Slot>,
