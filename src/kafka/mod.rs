@@ -25,7 +25,7 @@ pub use consumer::{
     CommitBell, CommitsFail, ConsumerParts, DrainWaits, RebalanceKind, Reports, Screen, ScreenCounts,
     Screening, Unreadable, UnreadableTopic, consume,
 };
-pub use gaps::{Gap, GapCause, GapKeeper, acknowledgement_group};
+pub use gaps::{Gap, GapCause, GapKeeper, acknowledgement_group, gap_before};
 pub use look_ups::{Member, Membership};
 pub use oauth::{OauthSettings, TokenError};
 pub use onlookers::{

@@ -33,13 +33,17 @@ fn a_pipeline_that_waits_before_a_log_created_again_is_acknowledged_and_waits_ag
     let says = format!("{topic}[0]: the position 100 lies beyond the log, which holds offsets 0 to ");
     wait_until("readiness to say why it waits", SEEN, || relay.says_no(&[&says]));
     wait_until("the position to be committed once more", SEEN, || committed.known_sum() == 100);
+    // By the time that somebody looks the new log holds the position.
+    scene.feeder().change_logs(&topic, 1, 120);
     relay.stop();
+    let says =
+        format!("{topic}[0]: the topic was deleted and created again; its log, which holds offsets 0 to ");
     let relay = scene.run(&[&recipe]);
     wait_until("readiness to say it again", SEEN, || relay.says_no(&[&says]));
     let said = command(&scene, &["offsets", "acknowledge"], &recipe);
     assert!(said.contains(&says), "{said}");
-    wait_until("the new log to be acted on", SEEN, || actions.read().len() == 130);
-    wait_until("the new log to be committed", SEEN, || committed.sum() == Some(30));
+    wait_until("the new log to be acted on", SEEN, || actions.read().len() == 250);
+    wait_until("the new log to be committed", SEEN, || committed.sum() == Some(150));
     relay.stop();
 }
 

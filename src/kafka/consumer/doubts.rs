@@ -152,7 +152,8 @@ mod tests {
     fn a_partition_that_waits_or_is_searched_is_left_out_of_what_is_assigned_again() {
         let at = |partition: i32, offset: i64| {
             let source = TopicPartition { topic: "t".into(), partition };
-            let start = Start { source, offset, committed: Some(offset), metadata: "".into() };
+            let start =
+                Start { source, offset, committed: Some(offset), metadata: "".into(), another_log: None };
             Slot::new(&start, Route::ChangeLog, None)
         };
         let mut doubts = Doubts::default();

@@ -27,7 +27,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         let offset = message.offset();
         // What was prefetched before a pause comes again after it: it was received already. What comes of the log that
         // takes the place of a deleted one comes again once that is begun.
-        if offset < slot.next || slot.move_to.is_some() || slot.log_deleted || !slot.epoch.is_live() {
+        let elsewhere = slot.move_to.is_some() || slot.gap.is_some() || slot.log_deleted;
+        if offset < slot.next || elsewhere || !slot.epoch.is_live() {
             return;
         }
         slot.next = offset_after(offset);

@@ -20,7 +20,7 @@ use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
 use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
 use crate::kafka::gaps::{Found, Gap, GapCause, Search, watch_acknowledgements};
-use crate::kafka::look_ups::Start;
+use crate::kafka::look_ups::{Start, before_another_log, in_this_log};
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
@@ -148,8 +148,12 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             }
             self.found(gap);
         } else if let Some(gap) = slot.gap.clone() {
-            // Acknowledged, and within the log: what was found corrupt is passed.
-            self.found(gap);
+            // Acknowledged, and within the log: what was found corrupt is passed. Anything else was found outside of a
+            // log, so this is another one.
+            self.found(match gap.cause {
+                GapCause::Corrupt => gap,
+                _ => Gap { to: log.0, cause: GapCause::AnotherLog { end: log.1 }, ..gap },
+            });
         } else {
             self.begin_again(source, log.1);
         }
@@ -204,7 +208,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
     }
 
     /// Reports a gap, and passes it or waits at it.
-    fn found(&mut self, gap: Gap) {
+    pub(super) fn found(&mut self, gap: Gap) {
         let Some(slot) = self.slots.iter_mut().find(|slot| *slot.source() == gap.source) else { return };
         let passes = self.parts.delivery.on_gap == OnGap::Continue || slot.acknowledged;
         if let Some(records) = self.doubts.untold(&gap) {
@@ -213,16 +217,18 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         if passes {
             tracing::warn!(from = gap.from, to = gap.to, "{gap}: going on at {}", gap.to);
             if matches!(gap.cause, GapCause::AnotherLog { .. }) {
+                slot.metadata = in_this_log(&slot.metadata);
                 slot.epoch.log_is_replaced(gap.to);
-                self.committer.hurry();
             }
             slot.move_to = Some(gap.to);
             slot.gap = None;
         } else {
             // Kafka forgets what was committed of a topic that is deleted. Committed again, the position shows the
-            // gap to whoever acknowledges it, and to this pipeline after a restart.
+            // gap to whoever acknowledges it, and to this pipeline after a restart, also once the log holds it.
+            if matches!(gap.cause, GapCause::AnotherLog { .. }) {
+                slot.metadata = before_another_log(&slot.metadata);
+            }
             slot.epoch.commit_again();
-            self.committer.hurry();
             tracing::error!(
                 from = gap.from,
                 to = gap.to,
@@ -230,6 +236,9 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             );
             slot.gap = Some(gap);
         }
+        // With what each commit carries now.
+        self.committer.watch(self.slots.committables());
+        self.committer.hurry();
     }
 
     /// The logs that these assignments were reading are gone with their topic: see

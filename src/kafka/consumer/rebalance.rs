@@ -13,6 +13,7 @@ use super::slots::Slot;
 use crate::delivery::{LaneEntrance, Processor};
 use crate::event::{Route, TopicPartition};
 use crate::kafka::client::{ConsumerError, StartError, answer_assignment, answer_revocation, partition_list};
+use crate::kafka::gaps::{Gap, GapCause};
 use crate::kafka::look_ups::{self, Start, Terms};
 
 /// What the last commit gets of the time for a drain, so that one slow action does not cost what all
@@ -56,6 +57,13 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             );
         }
         self.slots.add(slots);
+        for Start { source, offset, another_log, .. } in &starts {
+            if let Some((low, end)) = *another_log {
+                let cause = GapCause::AnotherLog { end };
+                self.found(Gap { source: source.clone(), from: *offset, to: low, cause });
+                self.waiting = true;
+            }
+        }
         let positions: Vec<_> = starts.into_iter().map(|start| (start.source, start.offset)).collect();
         // Watched before the first record can come: a fresh group's starting position is committed
         // before the first event begins.

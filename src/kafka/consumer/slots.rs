@@ -193,6 +193,7 @@ impl Slots {
                     offset,
                     committed: slot.epoch.committed_offset().filter(|_| offset == slot.next),
                     metadata: Arc::clone(&slot.metadata),
+                    another_log: None,
                 })
             })
             .collect()
@@ -211,7 +212,7 @@ mod tests {
     /// A partition that has read up to 5, of which the group has committed 3, and that goes on at `to`.
     fn moved(to: i64) -> Slots {
         let source = TopicPartition { topic: "t".into(), partition: 0 };
-        let start = Start { source, offset: 3, committed: Some(3), metadata: "".into() };
+        let start = Start { source, offset: 3, committed: Some(3), metadata: "".into(), another_log: None };
         let mut slot = Slot::new(&start, Route::ChangeLog, None);
         slot.epoch.received(4);
         slot.next = 5;
@@ -233,7 +234,8 @@ mod tests {
     fn a_partition_that_is_given_up_is_remembered_with_what_the_group_had_committed_of_it() {
         let source = |partition| TopicPartition { topic: "t".into(), partition };
         let mut slots = moved(5);
-        let young = Start { source: source(1), offset: 0, committed: None, metadata: "".into() };
+        let young =
+            Start { source: source(1), offset: 0, committed: None, metadata: "".into(), another_log: None };
         slots.add([Slot::new(&young, Route::ChangeLog, None)]);
         assert_eq!(slots.left_at(&source(0)), None, "it is still here");
         slots.remove(&[source(0), source(1)]);

@@ -95,7 +95,7 @@ mod tests {
     fn slot(offset: i64) -> Slot {
         let source = TopicPartition { topic: "t".into(), partition: 0 };
         let metadata = Arc::from("");
-        let start = Start { source, offset, committed: Some(offset), metadata };
+        let start = Start { source, offset, committed: Some(offset), metadata, another_log: None };
         Slot::new(&start, Route::ChangeLog, None)
     }
 

@@ -58,9 +58,9 @@ impl GapKeeper {
     /// read (their gap ends behind the first: how far it goes, the pipeline finds out).
     pub fn gaps(&self, standings: &[Standing]) -> Vec<Gap> {
         let gap_of = |standing: &Standing| {
-            let Standing { source, committed, start, end, .. } = standing;
+            let Standing { source, committed, end, .. } = standing;
             let next = (*committed)?;
-            Gap::between(source, next, (*start, *end)).or_else(|| {
+            gap_before(standing).or_else(|| {
                 let corrupt = next < *end && is_readable(&self.settings, source, next) == Some(false);
                 let (to, cause) = (offset_after(next), GapCause::Corrupt);
                 corrupt.then(|| Gap { source: source.clone(), from: next, to, cause })
@@ -110,6 +110,14 @@ impl GapKeeper {
             thread::sleep(LOOK / 2);
         }
     }
+}
+
+/// The gap before which a group stands, if its position lies outside of the log.
+pub fn gap_before(standing: &Standing) -> Option<Gap> {
+    let Standing { source, committed, before_another_log, start, end, .. } = standing;
+    let (from, to) = ((*committed)?, *start);
+    let another = || Gap { source: source.clone(), from, to, cause: GapCause::AnotherLog { end: *end } };
+    Gap::between(source, from, (to, *end)).or_else(|| before_another_log.then(another))
 }
 
 /// Starts to look for acknowledgements of a pipeline's gaps: the positions that were acknowledged last.

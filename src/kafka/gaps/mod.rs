@@ -8,6 +8,6 @@ mod gap;
 mod readability;
 
 pub(super) use acknowledgement::watch_acknowledgements;
-pub use acknowledgement::{GapKeeper, acknowledgement_group};
+pub use acknowledgement::{GapKeeper, acknowledgement_group, gap_before};
 pub use gap::{Gap, GapCause};
 pub(super) use readability::{Found, Search};

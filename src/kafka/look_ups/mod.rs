@@ -10,7 +10,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub(super) use committed::{commit_metadata, committed_offsets};
+pub(super) use committed::{before_another_log, commit_metadata, committed_offsets, in_this_log};
 pub use group::{Member, Membership};
 pub(super) use partition_watch::PartitionWatch;
 pub(super) use questions::LookUps;

@@ -39,6 +39,8 @@ pub(in crate::kafka) struct Start {
     pub(in crate::kafka) committed: Option<i64>,
     /// What every commit of this partition carries.
     pub(in crate::kafka) metadata: Arc<str>,
+    /// Where `offset` is one of a log that is gone: the limits of the one in its place.
+    pub(in crate::kafka) another_log: Option<(i64, i64)>,
 }
 
 /// What decides where a partition begins.
@@ -123,7 +125,7 @@ pub(in crate::kafka) fn look_up(
     }
     // A reset has asked for nothing that is committed, so that nothing counts as forgotten.
     let created_again = created_again(terms.had_commit, &committed);
-    let (mut whole, mut open) = (Vec::new(), Vec::new());
+    let (mut whole, mut open, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(partitions.len());
     for source in partitions {
         let (first_count, count_now) = counts.get(&source.topic).copied().unwrap_or((None, 0));
@@ -132,10 +134,16 @@ pub(in crate::kafka) fn look_up(
             offset: 0,
             committed: committed.get(source).and_then(|found| found.offset),
             metadata: commit_metadata(first_count.unwrap_or(count_now)),
+            another_log: None,
         };
         let is_new = created_again.contains(&*source.topic);
         match decide(source.partition, start.committed, first_count, is_new) {
-            Beginning::Committed(offset) => start.offset = offset,
+            Beginning::Committed(offset) => {
+                start.offset = offset;
+                if committed.get(source).is_some_and(|found| found.before_another_log) {
+                    waiting.push(starts.len());
+                }
+            }
             Beginning::Added => whole.push(starts.len()),
             Beginning::CreatedAgain => {
                 tracing::warn!(
@@ -153,6 +161,10 @@ pub(in crate::kafka) fn look_up(
         for (index, offset) in which.into_iter().zip(look_ups.by_policy(&sources, policy)?) {
             starts[index].offset = offset;
         }
+    }
+    let sources: Vec<TopicPartition> = waiting.iter().map(|index| starts[*index].source.clone()).collect();
+    for (index, limits) in waiting.into_iter().zip(look_ups.watermarks(&sources)?) {
+        starts[index].another_log = Some(limits);
     }
     Ok(starts)
 }

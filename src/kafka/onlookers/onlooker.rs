@@ -59,6 +59,8 @@ pub struct Standing {
     pub start: i64,
     /// The offset behind the last one.
     pub end: i64,
+    /// Whether `committed` is a position in a log that is gone, at which a pipeline waits before this one.
+    pub before_another_log: bool,
     /// What a commit of this partition has to carry.
     pub(super) metadata: Arc<str>,
 }
@@ -170,12 +172,13 @@ impl Onlooker {
                 let metadata = look_ups::commit_metadata(first_count.unwrap_or(count));
                 let watermarks = look_ups.watermarks(&sources)?;
                 for (source, (start, end)) in sources.into_iter().zip(watermarks) {
-                    let committed = committed.get(&source).and_then(|found| found.offset);
+                    let found = committed.get(&source);
                     let metadata = Arc::clone(&metadata);
                     standings.push(Standing {
                         source,
                         route: route.clone(),
-                        committed,
+                        committed: found.and_then(|found| found.offset),
+                        before_another_log: found.is_some_and(|found| found.before_another_log),
                         start,
                         end,
                         metadata,
@@ -296,7 +299,15 @@ mod tests {
 
     fn standing(committed: Option<i64>, start: i64, end: i64) -> Standing {
         let source = TopicPartition { topic: "t".into(), partition: 0 };
-        Standing { source, route: Route::ChangeLog, committed, start, end, metadata: "".into() }
+        Standing {
+            source,
+            route: Route::ChangeLog,
+            committed,
+            before_another_log: false,
+            start,
+            end,
+            metadata: "".into(),
+        }
     }
 
     #[test]

@@ -145,8 +145,15 @@ mod tests {
 
     fn effect(committed: Option<i64>, to: i64) -> Effect {
         let source = TopicPartition { topic: "t".into(), partition: 0 };
-        let standing =
-            Standing { source, route: Route::ChangeLog, committed, start: 10, end: 100, metadata: "".into() };
+        let standing = Standing {
+            source,
+            route: Route::ChangeLog,
+            committed,
+            before_another_log: false,
+            start: 10,
+            end: 100,
+            metadata: "".into(),
+        };
         Move { standing, to }.effect()
     }
 

@@ -14,7 +14,7 @@ use crate::delivery::OnGap;
 use crate::event::Record;
 use crate::kafka::{
     ConsumerSettings, Gap, GapKeeper, KnownTopic, LogReader, Membership, Onlooker, Reach, Reading, Standing,
-    StartError, Stretch,
+    StartError, Stretch, gap_before,
 };
 
 /// Looks at everything in Kafka that the pipeline needs. Blocks meanwhile.
@@ -127,10 +127,7 @@ fn gaps(standings: &[Standing], (settings, on_gap): (&ConsumerSettings, OnGap)) 
         // What is committed does not count then.
         return Vec::new();
     }
-    let gap_of = |Standing { source, committed, start, end, .. }: &Standing| {
-        Gap::between(source, (*committed)?, (*start, *end))
-    };
-    let gaps: Vec<Gap> = standings.iter().filter_map(gap_of).collect();
+    let gaps: Vec<Gap> = standings.iter().filter_map(gap_before).collect();
     let acknowledged = if gaps.is_empty() || on_gap == OnGap::Continue {
         None
     } else {
