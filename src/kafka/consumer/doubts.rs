@@ -99,8 +99,13 @@ impl Doubts {
     /// Whether librdkafka would only report this partition's position again. It is assigned once it
     /// has another one, or the search that is under way there has ended.
     pub(super) fn cannot_be_read(&self, slot: &Slot) -> bool {
+        slot.gap.is_some() || self.is_searched(slot)
+    }
+
+    /// Whether the next record that can be read is looked for behind this partition's position.
+    pub(super) fn is_searched(&self, slot: &Slot) -> bool {
         let searched = |search: &Search| search.source == *slot.source() && search.from == slot.next;
-        slot.gap.is_some() || self.search.as_ref().is_some_and(searched)
+        self.search.as_ref().is_some_and(searched)
     }
 
     pub(super) fn later(&mut self) {

@@ -27,7 +27,7 @@ use super::idle::Idle;
 use super::log_ends::watch_log_ends;
 use super::reports::Reports;
 use super::screen::Screen;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::topic_look::is_about_a_topic;
 use super::topic_watch::TopicWatch;
 use super::watchdog::{Watchdog, figures_of};
@@ -324,7 +324,8 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         // A topic that cannot be read is told as such.
         let readable = self.slots.iter().filter(|slot| !self.topics.is_unreadable(&slot.source().topic));
         let ends = |source: &TopicPartition| self.log_ends.of(source);
-        if let Some(changed) = self.watchdog.look(readable, statistics, connected, ends) {
+        let searched = |slot: &Slot| self.doubts.is_searched(slot);
+        if let Some(changed) = self.watchdog.look(readable, statistics, connected, ends, searched) {
             reports.stalled(changed);
         }
         self.find_stopped(statistics);

@@ -16,6 +16,10 @@ pub(super) fn figures_of<'a>(statistics: &'a Statistics, source: &TopicPartition
     statistics.topics.get(&*source.topic)?.partitions.get(&source.partition)
 }
 
+/// How many times longer a partition may stand that is being searched for the next record that can be read. A search
+/// takes what it takes, and would begin anew after a restart; one whose client hangs is for a restart all the same.
+const SEARCHED: u32 = 20;
+
 /// What was seen of the partitions at the last looks, one for each statistics of librdkafka.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -33,14 +37,15 @@ impl Watchdog {
         Self { patience, standing: HashMap::new(), barking: false }
     }
 
-    /// Looks at all partitions, whose logs end at `ends` as far as that was looked up. `Some` if what is to be said
-    /// has changed: why the pipeline stands, or that it moves again.
+    /// Looks at all partitions, whose logs end at `ends` as far as that was looked up, and of which some are `searched`.
+    /// `Some` if what is to be said has changed: why the pipeline stands, or that it moves again.
     pub(super) fn look<'a>(
         &mut self,
         slots: impl Iterator<Item = &'a Slot>,
         statistics: &Statistics,
         connected: bool,
         ends: impl Fn(&TopicPartition) -> Option<i64>,
+        searched: impl Fn(&Slot) -> bool,
     ) -> Option<Option<String>> {
         let before = std::mem::take(&mut self.standing);
         let mut stalled = None;
@@ -57,7 +62,8 @@ impl Watchdog {
                 _ => Instant::now(),
             };
             self.standing.insert(source.clone(), (slot.next, since));
-            if since.elapsed() >= self.patience && stalled.is_none() {
+            let patience = self.patience.saturating_mul(if searched(slot) { SEARCHED } else { 1 });
+            if since.elapsed() >= patience && stalled.is_none() {
                 stalled = Some(format!(
                     "{source} stands at offset {} for {} s although there is more to read and nothing holds it",
                     slot.next,
@@ -108,15 +114,19 @@ mod tests {
     #[test]
     fn a_topic_that_ends_in_a_transaction_marker_has_nothing_more_to_read() {
         let mut watchdog = Watchdog::new(Duration::ZERO);
-        assert_eq!(watchdog.look([slot(100)].iter(), &statistics(101, 101), true, |_| Some(101)), None);
+        assert_eq!(
+            watchdog.look([slot(100)].iter(), &statistics(101, 101), true, |_| Some(101), |_| false),
+            None
+        );
     }
 
     #[test]
     fn a_partition_whose_fetches_all_fail_stands_although_librdkafka_knows_of_nothing_more() {
         let mut watchdog = Watchdog::new(Duration::ZERO);
         let read_to_its_end = statistics(100, 100);
-        assert_eq!(watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(100)), None);
-        let told = watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(103)).flatten();
+        assert_eq!(watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(100), |_| false), None);
+        let told =
+            watchdog.look([slot(100)].iter(), &read_to_its_end, true, |_| Some(103), |_| false).flatten();
         assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 100 ")));
     }
 
@@ -125,15 +135,30 @@ mod tests {
         // librdkafka knows no position of a partition that it has not begun to fetch.
         let behind = statistics(-1001, 101);
         let mut watchdog = Watchdog::new(Duration::from_millis(20));
-        assert_eq!(watchdog.look([slot(5)].iter(), &behind, true, |_| None), None);
+        assert_eq!(watchdog.look([slot(5)].iter(), &behind, true, |_| None, |_| false), None);
         let deadline = Instant::now() + Duration::from_secs(10);
         let told = loop {
             assert!(Instant::now() < deadline, "it was never told");
-            if let Some(told) = watchdog.look([slot(5)].iter(), &behind, true, |_| None) {
+            if let Some(told) = watchdog.look([slot(5)].iter(), &behind, true, |_| None, |_| false) {
                 break told;
             }
         };
         assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 5 ")));
-        assert_eq!(watchdog.look([slot(6)].iter(), &behind, true, |_| None), Some(None));
+        assert_eq!(watchdog.look([slot(6)].iter(), &behind, true, |_| None, |_| false), Some(None));
+    }
+
+    #[test]
+    fn a_partition_that_is_searched_may_stand_longer_and_its_time_counts_once_the_search_is_over() {
+        let begin = Instant::now();
+        let mut watchdog = Watchdog::new(Duration::from_secs(1));
+        let mut told_after = |seconds, searched| {
+            let since =
+                begin.checked_sub(Duration::from_secs(seconds)).expect("a machine that runs for minutes");
+            watchdog.standing = HashMap::from([(slot(5).source().clone(), (5, since))]);
+            watchdog.look([slot(5)].iter(), &statistics(5, 101), true, |_| None, |_| searched).flatten()
+        };
+        assert_eq!(told_after(2, true), None);
+        assert!(told_after(2, false).is_some(), "the search is over and has found nothing");
+        assert!(told_after(21, true).is_some(), "the search hangs");
     }
 }

@@ -26,10 +26,9 @@ const ONE_BY_ONE: i64 = 256;
 const FURTHER: usize = 64;
 
 /// When the last of them is asked, from the beginning of the search: each takes a connection of its own, and the
-/// partition waits meanwhile. It bounds these alone, so that a search is mostly over before the watchdog takes the
-/// partition for stuck, after 30 s. The doubled steps before them, and what halves a distance, go on until there is an
-/// offset to go on at or a try has no answer: some forty tries in a log of millions, longer than that where each takes
-/// a second.
+/// partition waits meanwhile. It bounds these alone. The doubled steps before them, and what halves a distance, go on
+/// until there is an offset to go on at or a try has no answer: some forty tries in a log of millions. Where each takes
+/// a second that is longer than the watchdog lets a partition stand, so it is patient with one that is searched.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// What was found where a partition does not move.
