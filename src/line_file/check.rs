@@ -24,8 +24,12 @@ pub fn check_writable(path: &Path) -> io::Result<Writable> {
         OpenOptions::new().append(true).open(path)?;
         return Ok(Writable::Exists);
     }
-    let existing = path.ancestors().skip(1).find(|directory| directory.is_dir());
+    let existing = path.ancestors().skip(1).find(|above| above.exists());
     let directory = existing.map_or_else(|| PathBuf::from("."), Path::to_owned);
+    if !directory.is_dir() {
+        let text = format!("{} is a file, and no directory can be made below it", directory.display());
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
+    }
     let probe = directory.join(format!(".datahub-relay-{}.probe", std::process::id()));
     let written = OpenOptions::new()
         .write(true)
@@ -60,7 +64,11 @@ mod tests {
     fn what_cannot_be_written_says_why() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(check_writable(directory.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
-        fs::write(directory.path().join("file"), "").unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = check_writable(&file.join("a/lines")).unwrap_err();
+        assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
+        assert!(below.to_string().contains(file.to_str().unwrap()), "{below}");
         // Root may write anywhere, but nobody can make a file in the kernel's own.
         assert!(check_writable(Path::new("/proc/nowhere/lines")).is_err());
     }

@@ -131,6 +131,7 @@ impl Pipeline {
             metrics: Arc::clone(&metrics),
             health: Arc::clone(&health),
             tally: Arc::clone(&tally),
+            brokers: consumer.bootstrap().to_owned(),
             slow_told: AtomicBool::default(),
         };
         let attempts = Attempts {

@@ -19,6 +19,8 @@ pub(super) struct PipelineReports {
     pub(super) metrics: Arc<PipelineMetrics>,
     pub(super) health: Arc<PipelineHealth>,
     pub(super) tally: Arc<Tally>,
+    /// Where the brokers are looked for.
+    pub(super) brokers: String,
     /// Whether the log has it that an event is in its action for long.
     pub(super) slow_told: AtomicBool,
 }
@@ -196,7 +198,11 @@ impl Reports for PipelineReports {
         self.metrics.poll_failed();
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                self.health.lacks(Condition::Brokers, error.to_string());
+                let text = format!(
+                    "none can be reached at {}: {error}; it goes on by itself once one can (does `connection.bootstrap` name them, and do its TLS and SASL settings fit? `validate --connect` says more)",
+                    self.brokers
+                );
+                self.health.lacks(Condition::Brokers, text);
             }
             // Asked again until it is allowed. A member that has partitions learns of it when it commits.
             Some(code @ RDKafkaErrorCode::GroupAuthorizationFailed) => self.health.still_lacks(
@@ -218,6 +224,7 @@ mod tests {
             metrics: metrics.pipeline("p"),
             health: board.pipeline("p"),
             tally: Arc::new(Tally::new()),
+            brokers: "b:9092".to_owned(),
             slow_told: AtomicBool::default(),
         }
     }

@@ -36,6 +36,7 @@ fn ready_pipeline() -> Told {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
         tally: Arc::new(Tally::new()),
+        brokers: "b:9092".to_owned(),
         slow_told: AtomicBool::default(),
     };
     let registry = RegistryWatch {
@@ -87,7 +88,7 @@ const ROWS: [Row; 9] = [
     Row {
         begins: |told| told.kafka.trouble(Some(&all_brokers_down())),
         ends: |told| told.kafka.trouble(None),
-        says: [r#""brokers":""#, "AllBrokersDown"],
+        says: [r#""brokers":"none can be reached at b:9092: "#, "AllBrokersDown"],
         live: true,
     },
     Row {
