@@ -1,7 +1,8 @@
 //! What a person or a script meets on the command line.
 
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
@@ -52,6 +53,45 @@ fn wrong_usage_is_exit_code_2_and_says_what_was_wrong() {
         let output = relay(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains(wrong), "{}", text(&output.stderr));
+    }
+}
+
+/// What bash offers for the last of these words with the script that the program prints.
+fn offered_in_bash(words: &[&str]) -> Vec<String> {
+    let script = relay(&["completions", "bash"]);
+    assert_eq!(script.status.code(), Some(0));
+    let complete = r#"
+        source /dev/stdin
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        function=$(complete -p datahub-relay | sed 's/.* -F \([^ ]*\) .*/\1/')
+        "$function" datahub-relay "${@: -1}" "${@: -2:1}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut bash = Command::new("bash")
+        .args(["--norc", "-c", complete, "bash", "datahub-relay"])
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("bash is there");
+    let mut input = bash.stdin.take().expect("it is piped");
+    input.write_all(&script.stdout).expect("bash reads the script");
+    drop(input);
+    let output = bash.wait_with_output().expect("bash ends");
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_behind_a_subcommand_too_and_offers_no_hidden_flag() {
+    assert_eq!(offered_in_bash(&["dead-le"]), ["dead-letters"]);
+    assert_eq!(offered_in_bash(&["dead-letters", "li"]), ["list"]);
+    assert_eq!(offered_in_bash(&["offsets", "show", "--conf"]), ["--config"]);
+    assert_eq!(offered_in_bash(&["actions", "run", "--deb"]), ["--debug"]);
+    for words in [&["--"][..], &["run", "--"], &["dead-letters", "replay", "--"]] {
+        let offered = offered_in_bash(words);
+        assert!(offered.iter().any(|flag| flag == "--help"), "{words:?}: {offered:?}");
+        for hidden in ["--no-debug", "--detect-memory-leaks"] {
+            assert!(!offered.iter().any(|flag| flag == hidden), "{words:?}: {offered:?}");
+        }
     }
 }
 
