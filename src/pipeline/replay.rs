@@ -139,7 +139,7 @@ impl Replayer {
 }
 
 /// What of a letter can be replayed.
-enum Replayable<'a> {
+pub(super) enum Replayable<'a> {
     /// The record that it came from, and its topic's route.
     Record(&'a Record, Route),
     /// Only the event.
@@ -147,7 +147,10 @@ enum Replayable<'a> {
 }
 
 /// What of a letter goes through a recipe that reads these topics, or why nothing does.
-fn replayable<'a>(letter: &'a Letter, topics: &[(String, Route)]) -> Result<Replayable<'a>, String> {
+pub(super) fn replayable<'a>(
+    letter: &'a Letter,
+    topics: &[(String, Route)],
+) -> Result<Replayable<'a>, String> {
     match &letter.record {
         Some(record) => Ok(Replayable::Record(record, route_of(topics, record)?)),
         None => Ok(Replayable::Event(Box::new(letter.envelope()?))),
@@ -162,13 +165,13 @@ fn returnable<'a>(letter: &'a Letter, topics: &[(String, Route)]) -> Result<&'a 
     Ok(record)
 }
 
-/// Whether a recipe that reads these topics takes a letter, as far as that can be known without
-/// replaying it: through its action, or back `to_topic`.
+/// Whether the record of a letter may go back to its topic with a recipe that reads these topics, as far as that
+/// can be known without sending it.
 ///
 /// # Errors
 /// Why the letter would be refused.
-pub fn may_replay(letter: &Letter, topics: &[(String, Route)], to_topic: bool) -> Result<(), String> {
-    if to_topic { returnable(letter, topics).map(drop) } else { replayable(letter, topics).map(drop) }
+pub fn may_send_back(letter: &Letter, topics: &[(String, Route)]) -> Result<(), String> {
+    returnable(letter, topics).map(drop)
 }
 
 /// Sends a letter's record back to the topic and partition that it came from, with the letter's id and

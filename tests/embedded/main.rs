@@ -25,6 +25,7 @@ mod private_files;
 mod progress;
 mod quickstart;
 mod readiness;
+mod rehearsal;
 mod routes;
 mod several_recipes;
 mod signals;

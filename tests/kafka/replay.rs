@@ -104,7 +104,7 @@ fn letters_in_a_topic_are_listed_shown_replayed_and_refused_after_the_last_round
 
     let only_one = ["replay", "--id", &id];
     let said = dead_letters(&scene, &recipe, &[only_one.as_slice(), &["--dry-run"]].concat());
-    assert!(said.stdout.contains(&format!("would replay: {id} (round 1 of 1)")), "{said:?}");
+    assert!(said.stdout.contains(&format!("would act on: {id} (round 1 of 1)")), "{said:?}");
     assert!(offsets_acted_on(&scene).is_empty());
     let said = dead_letters(&scene, &recipe, &only_one);
     assert_eq!(said.code, Some(0), "{said:?}");

@@ -40,7 +40,10 @@ fn what_one_machine_has_replayed_of_a_topic_another_one_passes_over() {
     let told = EVENTS - pending.len();
     assert!(told == first.len() || told + 1 == first.len(), "{told} of {}", first.len());
     let said = dead_letters(&scene, &there, &["replay", "--dry-run"]);
-    let would = format!("{} would be replayed, {told} were replayed before", pending.len());
+    let would = format!(
+        "{} would be acted on, 0 would be dropped, 0 would fail again, {told} were replayed before",
+        pending.len()
+    );
     assert!(said.stdout.contains(&would), "{would}: {}", said.stdout.lines().last().unwrap_or_default());
 
     // At once: the one that was killed is waited for.

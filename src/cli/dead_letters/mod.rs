@@ -3,6 +3,7 @@
 mod history;
 mod letters;
 mod list;
+mod rehearse;
 mod replay;
 mod selection;
 mod show;

@@ -1,6 +1,5 @@
 //! `dead-letters replay`.
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::history::{History, Replays};
 use super::letters::Letters;
+use super::rehearse::Course;
 use super::selection::SelectionArgs;
 use super::tally::Tally;
 use super::{CommandError, SourceArgs, printable, recipe_of};
@@ -22,7 +22,7 @@ use crate::dead_letter::{Letter, LetterKey, Replayed};
 use crate::environment::Environment;
 use crate::event::Route;
 use crate::kafka::Producer;
-use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, may_replay, send_back};
+use crate::pipeline::{ReplayOutcome, Replayer, Surroundings, send_back};
 use crate::recipe::Recipe;
 use crate::redaction::Secrets;
 use crate::telemetry::{HealthBoard, Metrics};
@@ -58,7 +58,7 @@ pub(super) struct ReplayArgs {
     #[arg(long)]
     to_topic: bool,
 
-    /// Say what would happen to each letter, and do nothing.
+    /// Say what would happen to each letter, as far as the action, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
 
@@ -91,9 +91,8 @@ pub(super) async fn replay(
     if args.dry_run {
         let letters = Letters::open(&args.source, Some(&recipe))?;
         let replays = Replays::read(&args.source, Some(&recipe), journal_dir).await?;
-        let may = |letter: &Letter| may_replay(letter, &recipe.consumer.topics, args.to_topic);
-        let what = if args.to_topic { "send to its topic" } else { "replay" };
-        return run.rehearse(letters, |key| replays.has(key), (what, may)).await;
+        let course = Course::of(&recipe, args.to_topic)?;
+        return run.rehearse(letters, |key| replays.has(key), &course).await;
     }
     // Before the first wait: a process that ends at once leaves a member behind.
     let stop = signals::stop_in_order();
@@ -188,49 +187,19 @@ enum Unreplayed {
     Broken(String),
 }
 
-struct Run<'a, O> {
+pub(super) struct Run<'a, O> {
     selection: SelectionArgs,
-    max_rounds: u32,
-    secrets: Secrets,
-    tally: Tally,
+    pub(super) max_rounds: u32,
+    pub(super) secrets: Secrets,
+    pub(super) tally: Tally,
     /// Letters that could be read, whether they are meant or not.
     read: u64,
     /// Of these, those that are meant.
     meant: u64,
-    output: &'a mut O,
+    pub(super) output: &'a mut O,
 }
 
 impl<O: Write> Run<'_, O> {
-    /// Says what would happen to each letter.
-    async fn rehearse(
-        &mut self,
-        mut letters: Letters,
-        done: impl Fn(&LetterKey) -> bool,
-        (what, may): (&str, impl Fn(&Letter) -> Result<(), String>),
-    ) -> Result<ExitCode, CommandError> {
-        // A letter that is stored twice is replayed once.
-        let mut due = HashSet::new();
-        while let Some(letter) = letters.next_letter().await? {
-            if let Some(letter) = self.due(letter, |key| done(key) || due.contains(key))? {
-                if let Err(reason) = may(&letter) {
-                    self.refuse(&letter, &reason)?;
-                    continue;
-                }
-                due.insert(letter.key());
-                let (id, round) = (printable(&letter.lineage.id), letter.lineage.round);
-                writeln!(self.output, "would {what}: {id} (round {round} of {})", self.max_rounds)?;
-            }
-        }
-        self.say_if_none_is_meant(letters.places())?;
-        let Tally { before, refused, unreadable, .. } = self.tally;
-        writeln!(
-            self.output,
-            "{} would be replayed, {before} were replayed before, {refused} would be refused, {unreadable} cannot be read",
-            due.len()
-        )?;
-        Ok(ExitCode::SUCCESS)
-    }
-
     async fn replay_all(
         &mut self,
         mut letters: Letters,
@@ -304,7 +273,7 @@ impl<O: Write> Run<'_, O> {
         Ok(if self.tally.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn say_if_none_is_meant(&mut self, places: &str) -> Result<(), CommandError> {
+    pub(super) fn say_if_none_is_meant(&mut self, places: &str) -> Result<(), CommandError> {
         if self.meant == 0 {
             writeln!(self.output, "{}", self.selection.none_of(self.read, places))?;
         }
@@ -312,7 +281,7 @@ impl<O: Write> Run<'_, O> {
     }
 
     /// The letter, if it is meant and may be replayed; what stands against it is counted and told.
-    fn due(
+    pub(super) fn due(
         &mut self,
         letter: Result<Letter, crate::dead_letter::Unreadable>,
         done: impl Fn(&LetterKey) -> bool,
@@ -345,7 +314,7 @@ impl<O: Write> Run<'_, O> {
         Ok(Some(letter))
     }
 
-    fn refuse(&mut self, letter: &Letter, reason: &str) -> Result<(), CommandError> {
+    pub(super) fn refuse(&mut self, letter: &Letter, reason: &str) -> Result<(), CommandError> {
         self.tally.refused += 1;
         let (id, reason) = (printable(&letter.lineage.id), self.secrets.redact(reason));
         writeln!(self.output, "refused: {id}: {}", printable(&reason))?;
