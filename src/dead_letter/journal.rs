@@ -73,6 +73,12 @@ impl Replayed {
             Self::FailedAgain => "failed_again",
         }
     }
+
+    /// What a receipt means by this text; `None` where a later version may have written it.
+    pub fn of(text: &str) -> Option<Self> {
+        let all = [Self::Acted, Self::Dropped, Self::Sent, Self::FailedAgain];
+        all.into_iter().find(|replayed| replayed.as_str() == text)
+    }
 }
 
 impl Journal {

@@ -31,14 +31,15 @@ pub fn receipt_headers(of: &LetterKey, replayed: Replayed) -> Vec<Header> {
     ]
 }
 
-/// Which letter a record says was replayed; `None` if it is no receipt.
-pub fn receipt_of(record: &Record) -> Option<LetterKey> {
-    header(record, REPLAYED)?;
-    Some(LetterKey {
+/// Which letter a record says was replayed, and how that ended, if that is known; `None` if it is no receipt.
+pub fn receipt_of(record: &Record) -> Option<(LetterKey, Option<Replayed>)> {
+    let replayed = Replayed::of(header(record, REPLAYED)?);
+    let key = LetterKey {
         id: header(record, ID)?.to_owned(),
         round: header(record, ROUND)?.parse().ok()?,
         first_failure: header(record, FIRST_FAILURE).unwrap_or_default().to_owned(),
-    })
+    };
+    Some((key, replayed))
 }
 
 #[cfg(test)]
@@ -55,10 +56,20 @@ mod tests {
         let headers = receipt_headers(&key(), Replayed::FailedAgain);
         assert_eq!(headers[0], ("datahub_relay.replayed".to_owned(), Some(b"failed_again".to_vec())));
         let receipt = Record { headers, value: None, ..record(7) };
-        assert_eq!(receipt_of(&receipt), Some(key()));
+        assert_eq!(receipt_of(&receipt), Some((key(), Some(Replayed::FailedAgain))));
         let of_the_framework = LetterKey { first_failure: String::new(), ..key() };
         let headers = receipt_headers(&of_the_framework, Replayed::Acted);
-        assert_eq!(receipt_of(&Record { headers, ..record(7) }), Some(of_the_framework));
+        assert_eq!(
+            receipt_of(&Record { headers, ..record(7) }),
+            Some((of_the_framework, Some(Replayed::Acted)))
+        );
+    }
+
+    #[test]
+    fn a_receipt_of_an_end_that_is_not_known_is_a_receipt_all_the_same() {
+        let mut headers = receipt_headers(&key(), Replayed::Acted);
+        headers[0].1 = Some(b"of a later version".to_vec());
+        assert_eq!(receipt_of(&Record { headers, ..record(7) }), Some((key(), None)));
     }
 
     #[test]

@@ -122,6 +122,38 @@ fn a_rehearsal_decodes_filters_and_transforms_and_comes_to_the_numbers_of_the_re
 }
 
 #[test]
+fn a_letter_that_a_replay_dropped_is_listed_so_and_due_again_without_its_line_in_the_journal() {
+    let broker = EmbeddedBroker::start(&[]).expect("a broker");
+    let scene = Scene::on(&broker, "letters-dropped");
+    let lines = [1, 2].map(|offset| line(scene.group(), ("action", "permanent"), (offset, 1)));
+    let file = letters_of(&scene, &lines.concat());
+    let wanted =
+        serde_json::json!({"event_type": "EntityChangeEvent_v1", "event": {"entityUrn": "urn:li:dataset:1"}});
+    let recipe = scene.recipe().platform_events("PlatformEvent_v1");
+    let filtering = recipe.clone().top("filter", wanted);
+    let states = || -> Vec<String> {
+        let said = dead_letters(&scene, &recipe, &["list", "--json"]);
+        let state = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["state"].take();
+        said.stdout.lines().map(|line| state(line).as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(states(), ["pending", "pending"]);
+    let said = dead_letters(&scene, &filtering, &["replay"]);
+    assert!(said.stdout.contains("1 acted on, 1 dropped"), "{said:?}");
+    assert_eq!(states(), ["replayed", "dropped"]);
+    let said = dead_letters(&scene, &recipe, &["list", "--pending"]);
+    assert!(said.stdout.contains("all 2 dead letters that match were replayed"), "{said:?}");
+
+    let journal = file.with_extension("log.replayed");
+    let noted = fs::read_to_string(&journal).expect("a journal");
+    let kept: Vec<&str> = noted.split_inclusive('\n').filter(|line| !line.contains("\"dropped\"")).collect();
+    fs::write(&journal, kept.concat()).expect("the journal can be written");
+    assert_eq!(states(), ["replayed", "pending"]);
+    let said = dead_letters(&scene, &recipe, &["replay"]);
+    assert!(said.stdout.contains("1 acted on, 0 dropped, 0 failed again, 1 replayed before"), "{said:?}");
+    assert_eq!(states(), ["replayed", "replayed"]);
+}
+
+#[test]
 fn a_rehearsal_that_needs_a_registry_which_does_not_answer_says_so_and_ends() {
     let broker = EmbeddedBroker::start(&[]).expect("a broker");
     let mut scene = Scene::on(&broker, "letters-unforetold");

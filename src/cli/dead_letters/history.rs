@@ -23,7 +23,29 @@ fn replaying_group(recipe: &Recipe) -> String {
 /// What was replayed before, for a command that replays nothing.
 pub(super) struct Replays {
     journal: HashMap<LetterKey, Replayed>,
-    receipts: HashSet<LetterKey>,
+    receipts: HashMap<LetterKey, Option<Replayed>>,
+}
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It was not replayed.
+    Pending,
+    /// It was replayed: acted on, sent to its topic, or stored as a letter of the next round.
+    Replayed,
+    /// It was replayed, and a filter or a transform dropped it, or there was nothing to act on.
+    Dropped,
+}
+
+impl State {
+    /// As a list shows it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Replayed => "replayed",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 impl Replays {
@@ -40,14 +62,24 @@ impl Replays {
         };
         let receipts = match topic_of(args, recipe) {
             Some((recipe, topic)) => receipts_in(recipe, topic).await?,
-            None => HashSet::new(),
+            None => HashMap::new(),
         };
         Ok(Self { journal, receipts })
     }
 
     /// Whether this letter was replayed.
     pub(super) fn has(&self, key: &LetterKey) -> bool {
-        self.journal.contains_key(key) || self.receipts.contains(key)
+        self.state(key) != State::Pending
+    }
+
+    /// What became of this letter.
+    pub(super) fn state(&self, key: &LetterKey) -> State {
+        let of_journal = self.journal.get(key).copied().map(Some);
+        match of_journal.or_else(|| self.receipts.get(key).copied()) {
+            None => State::Pending,
+            Some(Some(Replayed::Dropped)) => State::Dropped,
+            Some(_) => State::Replayed,
+        }
     }
 }
 
@@ -155,7 +187,7 @@ impl Receipts {
         };
         let producer = Producer::new(&recipe.consumer, &recipe.name).map_err(CommandError::said)?;
         // Behind the join: whatever another replay did before is there.
-        let known = receipts_in(recipe, topic).await?;
+        let known = receipts_in(recipe, topic).await?.into_keys().collect();
         Ok(Self { topic: topic.to_owned(), known, producer, sole_member })
     }
 
@@ -194,13 +226,16 @@ fn topic_of<'a>(args: &SourceArgs, recipe: Option<&'a Recipe>) -> Option<(&'a Re
     Some((recipe, recipe.consumer.dead_letter_topic.as_deref()?))
 }
 
-/// The letters of which a topic says that they were replayed.
-async fn receipts_in(recipe: &Recipe, topic: &str) -> Result<HashSet<LetterKey>, CommandError> {
+/// The letters of which a topic says that they were replayed, and how that ended, if that is known.
+async fn receipts_in(
+    recipe: &Recipe,
+    topic: &str,
+) -> Result<HashMap<LetterKey, Option<Replayed>>, CommandError> {
     // On a thread of its own: a replay that is stopped while brokers do not answer leaves its group at once.
     let (of, named) = (recipe.clone(), topic.to_owned());
     let opening = tokio::task::spawn_blocking(move || TopicLetters::open(&of, &named));
     let mut records = opening.await.map_err(CommandError::said)?.map_err(CommandError::Said)?;
-    let mut known = HashSet::new();
+    let mut known = HashMap::new();
     while let Some(record) = records.next_record().await.map_err(CommandError::Said)? {
         known.extend(receipt_of(&record));
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::history::Replays;
+use super::history::{Replays, State};
 use super::letters::Letters;
 use super::selection::SelectionArgs;
 use super::{CommandError, SourceArgs, printable, recipe_of, without_secrets};
@@ -76,7 +76,8 @@ pub(super) async fn list(
             }
         };
         read += 1;
-        let is_replayed = replays.has(&letter.key());
+        let state = replays.state(&letter.key());
+        let is_replayed = state != State::Pending;
         if !selection.takes(&letter) {
             continue;
         }
@@ -90,7 +91,7 @@ pub(super) async fn list(
             *all += 1;
             *pending += u64::from(!is_replayed);
         } else if args.json {
-            writeln!(output, "{}", as_json(&letter, is_replayed))?;
+            writeln!(output, "{}", as_json(&letter, state))?;
         } else {
             if listed == 0 {
                 writeln!(
@@ -99,7 +100,7 @@ pub(super) async fn list(
                     row(["LAST FAILED", "STAGE", "CLASS", "ROUND", "STATE"], "ID", "MESSAGE")
                 )?;
             }
-            write_row(&letter, is_replayed, output)?;
+            write_row(&letter, state, output)?;
         }
         listed += 1;
     }
@@ -115,15 +116,11 @@ pub(super) async fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(is_replayed: bool) -> &'static str {
-    if is_replayed { "replayed" } else { "pending" }
-}
-
 fn row([time, stage, class, round, state]: [&str; 5], id: &str, message: &str) -> String {
     format!("{time:<24}  {stage:<8}  {class:<18}  {round:>5}  {state:<8}  {id}  {message}")
 }
 
-fn write_row(letter: &Letter, is_replayed: bool, output: &mut impl Write) -> Result<(), CommandError> {
+fn write_row(letter: &Letter, state: State, output: &mut impl Write) -> Result<(), CommandError> {
     let error = &letter.error;
     let mut message: String = printable(&error.message).chars().take(MESSAGE_CHARACTERS).collect();
     if error.message.chars().count() > MESSAGE_CHARACTERS {
@@ -133,15 +130,15 @@ fn write_row(letter: &Letter, is_replayed: bool, output: &mut impl Write) -> Res
     let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { printable(text) };
     let (time, stage, class) =
         (dash(error.last_at.as_deref().unwrap_or_default()), dash(&error.stage), dash(&error.class));
-    let columns = [time.as_str(), stage.as_str(), class.as_str(), round.as_str(), state(is_replayed)];
+    let columns = [time.as_str(), stage.as_str(), class.as_str(), round.as_str(), state.as_str()];
     writeln!(output, "{}", row(columns, &printable(&letter.lineage.id), &message))?;
     Ok(())
 }
 
-fn as_json(letter: &Letter, is_replayed: bool) -> serde_json::Value {
+fn as_json(letter: &Letter, state: State) -> serde_json::Value {
     let error = &letter.error;
     json!({
-        "id": letter.lineage.id, "round": letter.lineage.round, "state": state(is_replayed),
+        "id": letter.lineage.id, "round": letter.lineage.round, "state": state.as_str(),
         "pipeline": letter.pipeline, "event_type": letter.event_type,
         "stage": error.stage, "class": error.class, "message": error.message,
         "http_status": error.http_status, "attempts": error.attempts,
