@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::harness::command;
+
 /// A `quickstart` whose temporary files go to `directory`; what else the environment says of Kafka must
 /// not matter to it.
 fn quickstart(directory: &Path, arguments: &[&str]) -> Command {
@@ -63,6 +65,13 @@ fn once_tells_the_story_of_every_sample_and_ends_well() {
         assert!(story.contains(part), "{part}: {story}");
     }
     assert!(!story.contains("MISSING"), "{story}");
+
+    // As the story says, and it lists them.
+    let look =
+        story.lines().find_map(|line| line.trim().strip_prefix("datahub-relay dead-letters list --file "));
+    let file = look.expect("how to look at the dead letters");
+    let listed = command(&["dead-letters", "list", "--json", "--file", file], &[]);
+    assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 2), "{listed:?}");
 }
 
 #[test]

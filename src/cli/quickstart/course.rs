@@ -16,7 +16,7 @@ use super::QuickstartError;
 use super::fate::{Fate, FateFinder, Fed};
 use super::folder;
 use super::offsets::{GroupOffsets, Standing};
-use super::story::{Stage, Story};
+use super::story::{Left, Stage, Story};
 use super::witness::{Taken, Witness};
 use crate::avro::{Decoder, SchemaRegistry};
 use crate::cli::signals;
@@ -106,6 +106,7 @@ pub(super) async fn run(
     story.started(&stage, RECIPE)?;
 
     let group = recipe.consumer.group_id.clone();
+    let dead_letters = recipe.delivery.failed_events_file(&recipe.name);
     let mut course = Course::begin(plan, recipe, &datahub, (&surroundings, stop)).await?;
     let told = course.tell(plan, &mut story, &group).await;
     // Whatever came of it, the pipeline ends in order.
@@ -115,7 +116,8 @@ pub(super) async fn run(
     monitoring.stop().await;
     ended.result?;
     told?;
-    story.ended(&ended.summary, &paths.action_file, &paths.recipe)?;
+    let left = Left { action_file: &paths.action_file, dead_letters: &dead_letters, recipe: &paths.recipe };
+    story.ended(&ended.summary, &left)?;
     let summary = ended.summary;
     let ended = summary.acted + summary.dropped + summary.dead_lettered;
     if plan.once && ended < fed {

@@ -28,6 +28,16 @@ pub(super) struct Stage<'a> {
     pub(super) recipe: &'a Path,
 }
 
+/// What a run leaves behind.
+pub(super) struct Left<'a> {
+    /// What the action wrote.
+    pub(super) action_file: &'a Path,
+    /// The file of dead letters.
+    pub(super) dead_letters: &'a Path,
+    /// The recipe's file.
+    pub(super) recipe: &'a Path,
+}
+
 impl<W: Write> Story<W> {
     pub(super) fn new(output: W) -> Self {
         Self { output }
@@ -115,10 +125,13 @@ impl<W: Write> Story<W> {
     }
 
     /// How it ended, and what to do next.
-    pub(super) fn ended(&mut self, summary: &Summary, action_file: &Path, recipe: &Path) -> io::Result<()> {
+    pub(super) fn ended(&mut self, summary: &Summary, left: &Left<'_>) -> io::Result<()> {
+        let Left { action_file, dead_letters, recipe } = left;
         let out = &mut self.output;
         writeln!(out, "The pipeline's own summary: {summary}.")?;
         writeln!(out, "What its action wrote: {}", action_file.display())?;
+        writeln!(out, "To look at its dead letters:")?;
+        writeln!(out, "  datahub-relay dead-letters list --file {}", dead_letters.display())?;
         if let Some(folder) = recipe.parent() {
             let folder = folder.display();
             writeln!(
