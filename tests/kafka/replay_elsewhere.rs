@@ -165,3 +165,27 @@ fn a_user_with_few_permissions_replays_with_a_warning_and_gives_receipts_once_th
     let pending = lines(&dead_letters(&scene, &there, &["list", "--json", "--pending"]));
     assert!(pending.is_empty(), "the first one has its receipt by now: {pending:?}");
 }
+
+#[test]
+#[ignore = "needs Java and Maven: run ./test.sh"]
+fn what_a_replay_dropped_is_listed_as_dropped_on_another_machine_too() {
+    let scene = scene("replay-dropped");
+    let (topic, letters) = (scene.topic("versioned", 1), scene.topic("letters", 1));
+    scene.feeder().change_logs(&topic, 1, 3);
+    let reading = |recipe: Recipe| recipe.change_logs(&topic).source("dead_letter_topic", letters.as_str());
+    fail_all(&scene, &reading(scene.recipe()), &topic, 3);
+    let here = reading(scene.recipe()).only_aspect("noSuchAspect");
+    let there = reading(scene.recipe_of_second_member());
+
+    let said = dead_letters(&scene, &here, &["replay", "--dry-run"]);
+    let dropped = "0 would be acted on, 3 would be dropped, 0 would fail again";
+    assert!(said.stdout.contains(dropped), "{said:?}");
+    assert_eq!(lines(&dead_letters(&scene, &there, &["list", "--json", "--pending"])).len(), 3);
+    let said = dead_letters(&scene, &here, &["replay"]);
+    assert!(said.stdout.contains("0 acted on, 3 dropped, 0 failed again"), "{said:?}");
+    for recipe in [&here, &there] {
+        let listed = lines(&dead_letters(&scene, recipe, &["list", "--json"]));
+        let dropped = listed.iter().filter(|letter| letter["state"] == "dropped").count();
+        assert_eq!((listed.len(), dropped), (3, 3), "{listed:?}");
+    }
+}
