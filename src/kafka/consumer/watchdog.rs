@@ -1,4 +1,5 @@
-//! Notices a partition that has something to read and does not move although nothing holds it.
+//! Notices a partition that has something to read and does not move although nothing holds it, and a client that has
+//! no broker left to connect to.
 //!
 //! It only tells: nothing is rebuilt inside the process. `/livez` fails, and whoever runs the process
 //! restarts it.
@@ -28,13 +29,15 @@ pub(super) struct Watchdog {
     /// The position, and since when the partition stands there with something to read and nothing in the
     /// way. Not by assignment: one that is assigned again and again without moving stands too.
     standing: HashMap<TopicPartition, (i64, Instant)>,
+    /// Since when librdkafka has no broker that it could connect to.
+    without_brokers: Option<Instant>,
     barking: bool,
 }
 
 impl Watchdog {
     /// A watchdog that lets a partition stand still for so long.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, standing: HashMap::new(), barking: false }
+        Self { patience, standing: HashMap::new(), without_brokers: None, barking: false }
     }
 
     /// Looks at all partitions, whose logs end at `ends` as far as that was looked up, and of which some are `searched`.
@@ -48,7 +51,7 @@ impl Watchdog {
         searched: impl Fn(&Slot) -> bool,
     ) -> Option<Option<String>> {
         let before = std::mem::take(&mut self.standing);
-        let mut stalled = None;
+        let mut stalled = self.why_without_brokers(statistics);
         for slot in slots {
             let source = slot.source();
             let more = has_more(slot.next, figures_of(statistics, source), ends(source));
@@ -76,6 +79,27 @@ impl Watchdog {
         }
         self.barking = stalled.is_some();
         Some(stalled)
+    }
+
+    /// librdkafka gives up the brokers that an answer of the cluster does not list, and begins again with the addresses
+    /// it was given once all are gone. Where an answer lists none, as that of a cluster whose brokers are all fenced,
+    /// 2.12.1 may note that it begins again and stop the timer that would: it connects to nobody any more, whoever
+    /// comes back.
+    fn why_without_brokers(&mut self, statistics: &Statistics) -> Option<String> {
+        // The group's coordinator is one beside those that are connected to.
+        let is_one = |source: &str| matches!(source, "learned" | "configured");
+        let brokers = &statistics.brokers;
+        if brokers.is_empty() || brokers.values().any(|broker| is_one(&broker.source)) {
+            self.without_brokers = None;
+            return None;
+        }
+        let since = self.without_brokers.get_or_insert_with(Instant::now).elapsed();
+        (since >= self.patience).then(|| {
+            format!(
+                "librdkafka has had no broker left to connect to for {} s and looks for none any more: only a restart of the process helps",
+                since.as_secs()
+            )
+        })
     }
 }
 
@@ -145,6 +169,25 @@ mod tests {
         };
         assert!(told.is_some_and(|why| why.starts_with("t[0] stands at offset 5 ")));
         assert_eq!(watchdog.look([slot(6)].iter(), &behind, true, |_| None, |_| false), Some(None));
+    }
+
+    #[test]
+    fn a_client_that_has_no_broker_left_to_connect_to_is_told_until_it_has_one() {
+        let mut watchdog = Watchdog::new(Duration::ZERO);
+        let with = |sources: &[&str]| {
+            let broker = |source: &&str| {
+                let broker =
+                    rdkafka::statistics::Broker { source: (*source).to_owned(), ..Default::default() };
+                ((*source).to_owned(), broker)
+            };
+            Statistics { brokers: sources.iter().map(broker).collect(), ..Statistics::default() }
+        };
+        let mut look =
+            |sources: &[&str]| watchdog.look([].iter(), &with(sources), false, |_| None, |_| false);
+        assert_eq!(look(&["configured", "logical"]), None, "it is away, and looked for");
+        let told = look(&["logical"]).flatten();
+        assert!(told.as_ref().is_some_and(|why| why.contains("only a restart")), "{told:?}");
+        assert_eq!(look(&["learned", "logical"]), Some(None));
     }
 
     #[test]
