@@ -127,21 +127,20 @@ impl Tracker {
     /// Whether a drain has anything left to wait for: an event that is being worked on, or one that
     /// waits below the highest started offset.
     pub fn is_drained(&self) -> bool {
-        let below = self.highest_started.unwrap_or(i64::MIN);
-        self.running == 0
-            && !self
-                .handed
-                .iter()
-                .skip(self.finished_in_front)
-                .take_while(|event| event.offset < below)
-                .any(|event| event.state == State::Queued)
+        self.running == 0 && self.queued_below().next().is_none()
     }
 
     /// How many events a drain waits for.
     pub fn drains(&self) -> usize {
+        self.running + self.queued_below().count()
+    }
+
+    /// The events that wait below the highest started offset.
+    fn queued_below(&self) -> impl Iterator<Item = &Handed> {
         let below = self.highest_started.unwrap_or(i64::MIN);
-        let queued_below = |event: &&Handed| event.offset < below && event.state == State::Queued;
-        self.running + self.handed.iter().filter(queued_below).count()
+        let below =
+            self.handed.iter().skip(self.finished_in_front).take_while(move |event| event.offset < below);
+        below.filter(|event| event.state == State::Queued)
     }
 
     /// Moves the event at `offset` from one state to another, if it is in the first.

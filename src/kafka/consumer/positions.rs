@@ -20,7 +20,7 @@ use crate::delivery::{OnGap, Processor};
 use crate::event::TopicPartition;
 use crate::kafka::client::{ConsumerError, answer_assignment, answer_revocation};
 use crate::kafka::gaps::{Found, Gap, GapCause, Search, watch_acknowledgements};
-use crate::kafka::look_ups::{Start, before_another_log, in_this_log};
+use crate::kafka::look_ups::{Start, before_another_log};
 
 /// The time-out of a look at a partition's watermarks. Short: nothing is polled meanwhile.
 const WATERMARKS: Duration = Duration::from_secs(1);
@@ -216,11 +216,10 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
         }
         if passes {
             tracing::warn!(from = gap.from, to = gap.to, "{gap}: going on at {}", gap.to);
-            if matches!(gap.cause, GapCause::AnotherLog { .. }) {
-                slot.metadata = in_this_log(&slot.metadata);
-                slot.epoch.log_is_replaced(gap.to);
+            match gap.cause {
+                GapCause::AnotherLog { .. } => slot.begin_new_log(gap.to),
+                GapCause::Deleted | GapCause::Corrupt => slot.move_to = Some(gap.to),
             }
-            slot.move_to = Some(gap.to);
             slot.gap = None;
         } else {
             // Kafka forgets what was committed of a topic that is deleted. Committed again, the position shows the
@@ -267,8 +266,7 @@ impl<S: Screen, P: Processor> PollLoop<S, P> {
             let gap = Gap { source, from: slot.next, to: low, cause: GapCause::AnotherLog { end } };
             if gap.from == gap.to {
                 // Nothing to tell of either, but that it has to be committed anew.
-                slot.epoch.log_is_replaced(low);
-                slot.move_to = Some(low);
+                slot.begin_new_log(low);
                 self.committer.hurry();
             } else {
                 self.found(gap);

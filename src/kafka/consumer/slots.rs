@@ -11,7 +11,7 @@ use super::committer::Committable;
 use crate::delivery::{LaneEntrance, PartitionEpoch};
 use crate::event::{Route, TopicPartition};
 use crate::kafka::gaps::Gap;
-use crate::kafka::look_ups::Start;
+use crate::kafka::look_ups::{Start, in_this_log};
 
 /// One assigned partition.
 #[derive(Debug)]
@@ -67,6 +67,13 @@ impl Slot {
     /// The partition.
     pub(super) fn source(&self) -> &TopicPartition {
         self.epoch.source()
+    }
+
+    /// It goes on at the first record of the log that is in the place of the one that it read.
+    pub(super) fn begin_new_log(&mut self, first: i64) {
+        self.metadata = in_this_log(&self.metadata);
+        self.epoch.log_is_replaced(first);
+        self.move_to = Some(first);
     }
 
     /// What the committer needs of it.
